@@ -1,0 +1,1 @@
+"""The command line: one command a file; it parses, calls one library function and prints."""

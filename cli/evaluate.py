@@ -1,0 +1,117 @@
+"""`molmeta evaluate`: measures a model and baselines on many assays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import render
+from .options import Device, Force, Json, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="FS-Mol table, or a folder of CHEMBL*.jsonl.gz task files.")],
+    model: Model = "base",
+    k: Annotated[list[int] | None, typer.Option("-k", help="Support size; repeat it. Default 16 and 64.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of support and query for each assay and size.")] = 10,
+    head: Annotated[list[str] | None, typer.Option(help="Head of the model; repeat it. Default all.")] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="Method without meta-training: rf, knn, gp-tanimoto, mean.")
+    ] = None,
+    roles: Annotated[
+        list[str] | None, typer.Option(help="Keep the assays of this role in assays.csv; repeat it.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="fsmol: every row as it is; clean: duplicates merged.")] = "fsmol",
+    regression: Annotated[bool, typer.Option("--regression", help="Predict potencies, not classes.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    device: Device = "auto",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Table of all scores, .csv.")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Measure a model and baselines on many assays, with standard errors.
+
+    Every method sees the same draws. Printed are means over assays by stratum, and the differences
+    between the heads of the model and the baselines, assay by assay.
+    """
+    from molmeta import evaluation, summary
+    from molmeta.checkpoint import load_checkpoint, write_whole
+    from molmeta.data.fsmol import read_fsmol
+    from molmeta.errors import RefusedError
+    from molmeta.training.run import pick_device
+
+    if out is not None and out.exists() and not force:
+        raise RefusedError(f"{out} exists; give another --out, or --force to overwrite it")
+    kind = "regression" if regression else "classification"
+    metric = "r2_os" if regression else "delta_auprc"
+    learner = load_checkpoint(model).to(pick_device(device))
+    heads = head or [name for name in learner.heads if kind in learner.head(name).kinds]
+    methods = evaluation.methods_of(learner, heads) | evaluation.baselines(baseline or [])
+    with render.progress("reading") as show:
+        corpus = read_fsmol(data, evaluation.needs_of(methods), workers, roles or ())
+
+        def watch(done: int, total: int) -> None:
+            show(done, total, "assays")
+
+        table = evaluation.evaluate(
+            corpus,
+            methods,
+            support_sizes=k or (16, 64),
+            draws=draws,
+            protocol=protocol,
+            kind=kind,
+            progress=watch,
+            workers=workers,
+        )
+    if out is not None:
+        write_whole(out, table.to_csv(index=False, float_format="%.6g").encode())
+    means = summary.summarize(table, corpus.assays, metric)
+    present = set(table["method"])
+    pairs = {
+        f"{a} - {b}": summary.paired(table, corpus.assays, a, b, metric)
+        for a in heads
+        for b in (baseline or heads[:1])
+        if a != b and {a, b} <= present
+    }
+    if json:
+        render.json_object(
+            {
+                "model": learner.name,
+                "data": str(data),
+                "protocol": protocol,
+                "metric": metric,
+                "assays": len(corpus),
+                "unreadable_structures": len(corpus.rejected),
+                "means": means.to_dict("records"),
+                "differences": [
+                    {"pair": name} | row for name, frame in pairs.items() for row in frame.to_dict("records")
+                ],
+                "table": None if out is None else str(out),
+            }
+        )
+        return
+    render.line(
+        f"{len(corpus)} assays of {data.name}, {draws} draws, protocol {protocol}, model {learner.name}; "
+        f"{metric}: mean ± standard error over assays"
+    )
+    _print(means.assign(what=means["method"]), "method")
+    for name, frame in pairs.items():
+        _print(frame.assign(what=name), "difference")
+    if out is not None:
+        render.line(f"All scores: {out}")
+
+
+def _print(frame: pd.DataFrame, title: str) -> None:
+    """A row a stratum and method, a column a support size."""
+    sizes = sorted(frame["k"].unique())
+    rows: list[list[Any]] = []
+    for (stratum, what), part in frame.groupby(["stratum", "what"], sort=False):
+        cells = {row.k: f"{row.mean:+.3f} ± {row.se:.3f}" for row in part.itertuples()}
+        rows.append([str(stratum), int(part["n"].max()), str(what), *(cells.get(k, "") for k in sizes)])
+    render.line()
+    render.table(["stratum", "assays", title, *(f"k = {k}" for k in sizes)], rows)

@@ -1,0 +1,145 @@
+"""The only module that prints: results on stdout, progress and errors on stderr.
+
+rich reads square brackets as markup and would swallow the `[nH]` of a SMILES, so markup is off wherever
+text of a file may come by. rich itself is imported where it is used, to keep `--help` quick.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Control characters (escape codes among them) in names and cells must not reach the terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+Cell = str | int | float | None
+
+
+@cache
+def _console_class() -> type[Console]:
+    from rich.console import Console
+
+    class PipeAware(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError  # the application decides what a closed pipe means
+
+    return PipeAware
+
+
+def _console(stderr: bool = False) -> Console:
+    """A console for text as it is. Where nobody watches, lines are as long as they need to be."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return _console_class()(
+        file=stream, markup=False, highlight=False, emoji=False, soft_wrap=True, width=width
+    )
+
+
+def plain(text: str) -> str:
+    """The text with control characters shown as their escapes.
+
+    >>> plain("C[nH]" + chr(27) + "[31m")
+    'C[nH]\\\\x1b[31m'
+    """
+    return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def line(text: str = "", style: str | None = None) -> None:
+    """One line of a result."""
+    _console().print(plain(text), style=style)
+
+
+def note(text: str) -> None:
+    """A line beside the results, on stderr."""
+    _console(stderr=True).print(plain(text))
+
+
+def error(text: str) -> None:
+    """The one line that explains why a command ended."""
+    message = plain(" ".join(text.split()))
+    _console(stderr=True).print(f"molmeta: {message}", style="red")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str | None = None) -> None:
+    """A table; numbers stand on the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    view = Table(title=title and Text(plain(title)), title_justify="left", box=None, pad_edge=False)
+    for i, name in enumerate(columns):
+        numeric = bool(rows) and all(isinstance(row[i], int | float | None) for row in rows)
+        view.add_column(Text(plain(name), style="bold"), justify="right" if numeric else "left")
+    for row in rows:
+        view.add_row(*(Text(plain(text(cell))) for cell in row))
+    _console().print(view)
+
+
+def text(value: Cell) -> str:
+    """A cell as people read it: three significant digits, nothing for what is missing.
+
+    >>> text(0.12345), text(12345.6), text(None), text(7), text(float("nan"))
+    ('0.123', '12346', '', '7', '')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def json_object(content: Mapping[str, Any]) -> None:
+    """The one JSON object of a command under --json. What is not finite becomes null."""
+    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False, indent=1) + "\n")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if hasattr(value, "item"):  # a numpy scalar
+        return _jsonable(value.item())
+    return str(value)
+
+
+class Show(Protocol):
+    """Moves a progress bar: work done, total work if known, and what is being done."""
+
+    def __call__(self, done: int, total: int | None = None, label: str | None = None) -> None: ...
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Show]:
+    """A bar on stderr, gone when done, and absent where stderr is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    what = TextColumn("{task.description}", markup=False)
+    console = _console(stderr=True)
+    with Progress(
+        what,
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(plain(label), total=None)
+
+        def show(done: int, total: int | None = None, label: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=None if label is None else plain(label))
+
+        yield show

@@ -1,0 +1,1 @@
+"""Few-shot molecular property prediction."""

@@ -1,0 +1,1 @@
+"""From text to tensors: SMILES reading, standardization, graphs, fingerprints, similarity."""

@@ -1,0 +1,149 @@
+"""`MolBatch`: the tensors of n compounds, the only form in which encoders and heads see chemistry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from molmeta.errors import InputError
+
+
+def _ragged(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions of the items of the segments `index`, and the new segment borders."""
+    sizes = (ptr[1:] - ptr[:-1])[index]
+    new = torch.zeros(len(index) + 1, dtype=torch.long, device=ptr.device)
+    torch.cumsum(sizes, 0, out=new[1:])
+    shift = torch.repeat_interleave(ptr[:-1][index] - new[:-1], sizes)
+    return torch.arange(int(new[-1]), device=ptr.device) + shift, new
+
+
+@dataclass(frozen=True, eq=False)
+class Graphs:
+    """n molecular graphs, one after the other; vocabularies are in `molmeta.chem.graph`.
+
+    Attributes
+    ----------
+    atoms : uint8[A, F]
+        Categorical atom features.
+    atom_ptr : int64[n + 1]
+        Atoms of molecule i are atom_ptr[i] to atom_ptr[i + 1].
+    ends : int32[B, 2]
+        The two atoms of each bond (one row a bond), counted within the molecule.
+    bonds : uint8[B, G]
+        Categorical bond features.
+    bond_ptr : int64[n + 1]
+    """
+
+    atoms: Tensor
+    atom_ptr: Tensor
+    ends: Tensor
+    bonds: Tensor
+    bond_ptr: Tensor
+
+    def __len__(self) -> int:
+        return len(self.atom_ptr) - 1
+
+    def select(self, index: Tensor) -> Graphs:
+        """The molecules `index` int64[m], in that order."""
+        atom, atom_ptr = _ragged(self.atom_ptr, index)
+        bond, bond_ptr = _ragged(self.bond_ptr, index)
+        return Graphs(self.atoms[atom], atom_ptr, self.ends[bond], self.bonds[bond], bond_ptr)
+
+    def to(self, device: torch.device | str) -> Graphs:
+        return Graphs(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+    @property
+    def owner(self) -> Tensor:
+        """int64[A]: molecule of each atom."""
+        sizes = self.atom_ptr[1:] - self.atom_ptr[:-1]
+        return torch.repeat_interleave(torch.arange(len(self), device=sizes.device), sizes)
+
+    def edges(self) -> tuple[Tensor, Tensor]:
+        """Directed edges int64[2, 2B] over the atoms of the whole batch, and the bond of each int64[2B]."""
+        sizes = self.bond_ptr[1:] - self.bond_ptr[:-1]
+        start = torch.repeat_interleave(self.atom_ptr[:-1], sizes)
+        a, b = (self.ends.long() + start[:, None]).T
+        bond = torch.arange(len(a), device=a.device)
+        return torch.stack([torch.cat([a, b]), torch.cat([b, a])]), torch.cat([bond, bond])
+
+
+@dataclass(frozen=True, eq=False)
+class MolBatch:
+    """Features of n compounds; a field is None where no encoder or head asked for it.
+
+    Attributes
+    ----------
+    n : int
+    graph : Graphs or None
+    counts : uint8[n, 2048] or None
+        ECFP4 counts (`molmeta.chem.fingerprint`).
+    descriptors : float32[n, D] or None
+    embedding : float32[n, dim] or None
+        Output of a frozen encoder, kept so that it is computed once (`molmeta.encoders.base.Frozen`).
+    """
+
+    n: int
+    graph: Graphs | None = None
+    counts: Tensor | None = None
+    descriptors: Tensor | None = None
+    embedding: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.n
+
+    def select(self, index: Tensor) -> MolBatch:
+        """The compounds `index` int64[m] (or a boolean mask bool[n]), in that order."""
+        if index.dtype == torch.bool:
+            index = index.nonzero().squeeze(1)
+        pick = {
+            f.name: None if getattr(self, f.name) is None else getattr(self, f.name)[index]
+            for f in fields(self)
+            if f.name not in ("n", "graph")
+        }
+        graph = None if self.graph is None else self.graph.select(index)
+        return MolBatch(n=len(index), graph=graph, **pick)
+
+    def to(self, device: torch.device | str) -> MolBatch:
+        moved = {
+            f.name: getattr(self, f.name).to(device)
+            for f in fields(self)
+            if f.name != "n" and getattr(self, f.name) is not None
+        }
+        return replace(self, **moved)
+
+    def need(self, name: str) -> Tensor:
+        """The tensor field `name`; raises InputError where it was not computed."""
+        value = getattr(self, name)
+        if value is None:
+            raise InputError(f"this batch has no {name}; featurize the compounds with needs={{'{name}'}}")
+        assert isinstance(value, Tensor)
+        return value
+
+
+def concatenate(batches: Sequence[MolBatch]) -> MolBatch:
+    """One batch out of several that carry the same fields."""
+    first = batches[0]
+    joined: dict[str, Tensor] = {}
+    for f in fields(MolBatch):
+        if f.name in ("n", "graph") or getattr(first, f.name) is None:
+            continue
+        joined[f.name] = torch.cat([b.need(f.name) for b in batches])
+    graph = None
+    if first.graph is not None:
+        graphs = [b.graph for b in batches if b.graph is not None]
+        graph = Graphs(
+            atoms=torch.cat([g.atoms for g in graphs]),
+            atom_ptr=_join_pointers([g.atom_ptr for g in graphs]),
+            ends=torch.cat([g.ends for g in graphs]),
+            bonds=torch.cat([g.bonds for g in graphs]),
+            bond_ptr=_join_pointers([g.bond_ptr for g in graphs]),
+        )
+    return MolBatch(n=sum(b.n for b in batches), graph=graph, **joined)
+
+
+def _join_pointers(pointers: Sequence[Tensor]) -> Tensor:
+    sizes = torch.cat([p[1:] - p[:-1] for p in pointers])
+    return torch.cat([sizes.new_zeros(1), torch.cumsum(sizes, 0)])

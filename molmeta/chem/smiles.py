@@ -1,0 +1,201 @@
+"""Reading structures: a cell or an RDKit molecule becomes a `Molecule` or a `Rejection`, never an error."""
+
+from __future__ import annotations
+
+import re
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdMolDescriptors
+
+from molmeta.chem.funnel import REASONS, Refusal, examine
+from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.standardize import find_parent
+
+__all__ = ["REASONS", "read_mol", "read_smiles"]
+
+MAX_HEAVY_ATOMS = 500
+MAX_FRAGMENTS = 60
+MAX_RINGS = 60
+HEAVY_WEIGHT = 900.0  # Da; the compounds of meta-training are lighter
+
+_BONDS = frozenset(
+    [
+        Chem.BondType.SINGLE,
+        Chem.BondType.DOUBLE,
+        Chem.BondType.TRIPLE,
+        Chem.BondType.AROMATIC,
+        Chem.BondType.DATIVE,
+    ]
+)
+_LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
+
+
+def read_smiles(row: int, text: object) -> Molecule | Rejection:
+    """Read the structure in a cell.
+
+    The text passes `molmeta.chem.funnel`, then RDKit, then checks on the molecule, then
+    standardization. RDKit's messages go into the detail of a rejection, not to stderr. RDKit offers no
+    deadline and can crash on inputs larger than the caps here: hostile libraries are read in worker
+    processes (`molmeta.scoring`), never in threads.
+
+    Parameters
+    ----------
+    row : int
+        Row of the source, from 1.
+    text : object
+        The cell: a SMILES; None and nan are empty.
+
+    Returns
+    -------
+    Molecule or Rejection
+        Flags of a Molecule: those of `molmeta.chem.standardize.find_parent`, and "cxsmiles_dropped",
+        "repaired_phosphorus", "above_900_da".
+
+    Examples
+    --------
+    >>> read_smiles(1, "OCC").smiles
+    'CCO'
+    >>> read_smiles(2, "C1CC").reason
+    'invalid_smiles'
+    """
+    found = examine(text)
+    if isinstance(found, Refusal):
+        return _reject(row, text, found)
+    smiles, flags = found
+    with rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
+        try:
+            mol = Chem.MolFromSmiles(smiles)
+            if mol is None and "[PH]" in smiles:
+                mol, flags = _with_acid_phosphorus(smiles), (*flags, "repaired_phosphorus")
+            outcome = _parse_refusal(log.messages) if mol is None else _finish(row, mol, flags)
+        except Exception as error:  # a row is a value: RDKit's own failures must not end a run
+            outcome = Refusal("crashed", f"RDKit failed: {_first_line(str(error))}")
+    return _reject(row, text, outcome) if isinstance(outcome, Refusal) else outcome
+
+
+def read_mol(row: int, mol: Chem.Mol | None, text: str) -> Molecule | Rejection:
+    """Read an RDKit molecule, for example an SDF record.
+
+    Parameters
+    ----------
+    row : int
+        Record of the source, from 1.
+    mol : Chem.Mol or None
+        Sanitized or not; None where RDKit could not read the record. It is not changed.
+    text : str
+        What a rejection shows of the record.
+
+    Returns
+    -------
+    Molecule or Rejection
+        The same Molecule that the SMILES of `mol` gives; coordinates and properties are left behind.
+    """
+    if mol is None:
+        return _reject(row, text, Refusal("invalid_chemistry", "RDKit cannot read this record"))
+    with rdBase.BlockLogs():
+        try:
+            outcome = _from_record(row, mol)
+        except Chem.MolSanitizeException as error:
+            outcome = Refusal("invalid_chemistry", _first_line(str(error)))
+        except Exception as error:
+            outcome = Refusal("crashed", f"RDKit failed: {_first_line(str(error))}")
+    return _reject(row, text, outcome) if isinstance(outcome, Refusal) else outcome
+
+
+def _finish(row: int, mol: Chem.Mol, flags: tuple[str, ...]) -> Molecule | Refusal:
+    """Checks on a parsed molecule, then its parent."""
+    refusal = _size_refusal(mol)
+    if refusal is not None:
+        return refusal
+    if not any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms()):
+        return Refusal("inorganic", REASONS["inorganic"])
+    parent = find_parent(mol)
+    flags += parent.flags
+    if rdMolDescriptors.CalcExactMolWt(parent.mol) > HEAVY_WEIGHT:
+        flags += ("above_900_da",)
+    return Molecule(row, parent.smiles, parent.mol, flags)
+
+
+def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
+    """Through SMILES, which leaves coordinates, properties and explicit hydrogens behind."""
+    refusal = _query_refusal(mol) or _heavy_atom_refusal(mol)
+    if refusal is not None:
+        return refusal
+    mol = Chem.Mol(mol)
+    Chem.SanitizeMol(mol)
+    again = Chem.MolFromSmiles(Chem.MolToSmiles(mol))
+    if again is None:
+        return Refusal("invalid_chemistry", "RDKit cannot read the SMILES that it writes for this record")
+    return _finish(row, again, ())
+
+
+def _heavy_atom_refusal(mol: Chem.Mol) -> Refusal | None:
+    heavy = mol.GetNumHeavyAtoms()
+    if heavy == 0:
+        return Refusal("no_heavy_atoms", REASONS["no_heavy_atoms"])
+    if heavy > MAX_HEAVY_ATOMS:
+        return Refusal("too_large", f"{heavy:,} heavy atoms; at most {MAX_HEAVY_ATOMS} are scored")
+    return None
+
+
+def _size_refusal(mol: Chem.Mol) -> Refusal | None:
+    refusal = _heavy_atom_refusal(mol)
+    if refusal is not None:
+        return refusal
+    rings = mol.GetRingInfo().NumRings()
+    if rings > MAX_RINGS:
+        return Refusal("too_large", f"{rings:,} rings; at most {MAX_RINGS} are scored")
+    if mol.GetNumAtoms() > MAX_FRAGMENTS and (parts := len(Chem.GetMolFrags(mol))) > MAX_FRAGMENTS:
+        return Refusal("too_large", f"{parts:,} separate parts; at most {MAX_FRAGMENTS} are scored")
+    return None
+
+
+def _query_refusal(mol: Chem.Mol) -> Refusal | None:
+    """Atoms and bonds of an SDF record that stand for more than one structure."""
+    for atom in mol.GetAtoms():
+        if atom.GetAtomicNum() == 0 or atom.HasQuery():
+            return Refusal("query_or_wildcard", f"atom {atom.GetIdx() + 1} is a query, wildcard or R-group")
+    for bond in mol.GetBonds():
+        if bond.HasQuery() or bond.GetBondType() not in _BONDS:
+            return Refusal("query_or_wildcard", f"bond {bond.GetIdx() + 1} has no definite order")
+    return None
+
+
+def _with_acid_phosphorus(smiles: str) -> Chem.Mol | None:
+    """Read `[PH](=O)(=O)` as the acid `P(=O)(O)` that it stands for; None where that does not help.
+
+    An older normalization left 2,081 rows of FS-Mol with phosphorus of six bonds.
+    """
+    mol = Chem.MolFromSmiles(smiles, sanitize=False)
+    if mol is None:
+        return None
+    for atom in mol.GetAtoms():
+        oxo = [bond for bond in atom.GetBonds() if _is_oxo(bond, atom)]
+        if atom.GetAtomicNum() == 15 and atom.GetNumExplicitHs() == 1 and len(oxo) == 2:
+            atom.SetNumExplicitHs(0)
+            oxo[0].SetBondType(Chem.BondType.SINGLE)
+    return Chem.MolFromSmiles(Chem.MolToSmiles(mol))
+
+
+def _is_oxo(bond: Chem.Bond, atom: Chem.Atom) -> bool:
+    other = bond.GetOtherAtom(atom)
+    return bond.GetBondType() == Chem.BondType.DOUBLE and other.GetSymbol() == "O" and other.GetDegree() == 1
+
+
+def _parse_refusal(messages: str) -> Refusal:
+    """RDKit's messages on a SMILES that it does not read, in one line."""
+    lines = _LOG_STAMP.sub("", messages).splitlines() or ["RDKit gives no reason"]
+    if "SMILES Parse Error" not in messages:
+        return Refusal("invalid_chemistry", lines[0].strip())
+    detail = re.sub(r"( while parsing| for input)?: .*", "", lines[0].replace("SMILES Parse Error: ", ""))
+    place = re.search(r"around position \d+", messages)
+    return Refusal("invalid_smiles", f"{detail} {place[0]}" if place else detail)
+
+
+def _first_line(message: str) -> str:
+    return message.strip().partition("\n")[0]
+
+
+def _reject(row: int, text: object, refusal: Refusal) -> Rejection:
+    shown = "" if text is None else str(text)[:200].encode("utf-8", "backslashreplace").decode()
+    return Rejection(row, shown, refusal.reason, refusal.detail)

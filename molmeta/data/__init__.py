@@ -1,0 +1,1 @@
+"""Assays, tables, episodes, splits and libraries."""

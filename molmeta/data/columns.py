@@ -1,0 +1,209 @@
+"""Which column holds structures, labels, units, signs and identifiers: by content first, then by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from molmeta.chem.molecule import Molecule
+from molmeta.chem.smiles import read_smiles
+from molmeta.data.headers import (
+    label_rank,
+    plain,
+    says_identifier,
+    says_relation,
+    says_smiles,
+    says_unit,
+    unit_in,
+)
+from molmeta.data.labels import RELATIONS, Blank, Label, read_label
+from molmeta.data.sniff import is_structure
+from molmeta.errors import InputError
+
+Cells = Sequence[Sequence[str]]
+PROBED = 60
+# Two columns whose scores differ by less than this share are told apart by the user, not by chance.
+MARGIN = 0.9
+
+
+@dataclass(frozen=True)
+class Header:
+    """Column names of a file and the cells by which columns are recognised.
+
+    Attributes
+    ----------
+    file : str
+    names : tuple of str
+    sample : sequence of rows of cells
+    """
+
+    file: str
+    names: tuple[str, ...]
+    sample: Cells
+
+    def column(self, index: int) -> list[str]:
+        """Cells of a column that are not blank."""
+        return [row[index].strip() for row in self.sample if row[index].strip()]
+
+    def find(self, name: str, option: str) -> int:
+        """The column called `name`, exactly or else but for case and blanks; InputError where there is none."""
+        exact = [i for i, have in enumerate(self.names) if have == name]
+        found = exact or [i for i, have in enumerate(self.names) if have.strip().lower() == name.strip().lower()]
+        if len(found) == 1:
+            return found[0]
+        what = "no column" if not found else f"{len(found)} columns"
+        raise InputError(f"{self.file} has {what} '{name}' ({option}); it has {self.listed(range(len(self.names)))}")
+
+    def listed(self, indices: Sequence[int]) -> str:
+        """Names of columns for a message."""
+        shown = [f"'{self.names[i]}'" for i in list(indices)[:12]]
+        return ", ".join(shown) + (f" and {len(indices) - 12} more" if len(indices) > 12 else "")
+
+
+def find_smiles(header: Header, wanted: str | None = None, structure: int | None = None) -> int:
+    """The column of structures, by share parsed, length and uniqueness of its cells.
+
+    Parameters
+    ----------
+    header : Header
+    wanted : str or None
+        Name given by the user; then nothing is guessed.
+    structure : int or None
+        Column that the file format itself says holds structures.
+
+    Raises
+    ------
+    InputError
+        No such column, or several that are equally good and hold different compounds.
+    """
+    if wanted is not None:
+        return header.find(wanted, "--smiles-column")
+    if structure is not None:
+        return structure
+    scores = {i: _smiles_score(header.column(i), header.names[i]) for i in range(len(header.names))}
+    best = max(scores, key=lambda i: scores[i], default=0)
+    if not scores or scores[best] == 0:
+        return _smiles_by_name(header)
+    tied = [i for i in scores if scores[i] >= MARGIN * scores[best]]
+    if len({_compounds(header, i) for i in tied}) > 1:
+        raise InputError(
+            f"{header.file} has {len(tied)} columns that may hold the structures: {header.listed(tied)}; "
+            "give --smiles-column"
+        )
+    return tied[0]
+
+
+def _smiles_score(cells: Sequence[str], name: str) -> float:
+    cells = cells[:PROBED]
+    if not cells:
+        return 0.0
+    share = sum(map(is_structure, cells)) / len(cells)
+    length = sum(map(len, cells)) / len(cells)
+    unique = len(set(cells)) / len(cells)
+    named = says_smiles(name)
+    # Words such as NO, ON, CO and IN are SMILES too: a column of a few short words is no column of structures.
+    if share < 0.5 or (not named and len(cells) > 2 and (length < 2.5 or len(set(cells)) < 3)):
+        return 0.0
+    return share * unique * length / (length + 5)
+
+
+def _smiles_by_name(header: Header) -> int:
+    """Where too little parses, a column that is called SMILES: then each row says what is wrong with it."""
+    named = [i for i, name in enumerate(header.names) if says_smiles(name) and "smi" in name.lower()]
+    if len(named) == 1:
+        return named[0]
+    inchi = any(cell.startswith("InChI=") for row in header.sample for cell in row)
+    advice = "it holds InChI, which is not read: convert it to SMILES" if inchi else "give --smiles-column"
+    raise InputError(
+        f"{header.file} has no column of SMILES among {header.listed(range(len(header.names)))}; "
+        f"wanted one in which at least half of the cells are structures; {advice}"
+    )
+
+
+def _compounds(header: Header, index: int) -> tuple[str | None, ...]:
+    found = (read_smiles(0, row[index]) for row in header.sample[:PROBED])
+    return tuple(item.smiles if isinstance(item, Molecule) else None for item in found)
+
+
+def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
+    """The column of labels: by name among those that hold classes or numbers, else the only one that does.
+
+    Raises
+    ------
+    InputError
+        No such column, none, or several that nothing tells apart.
+    """
+    if wanted is not None:
+        return header.find(wanted, "--label-column")
+    others = [i for i in range(len(header.names)) if i != taken]
+    counts = {i: _readable(header.column(i)) for i in others}
+    ranks = {i: label_rank(header.names[i]) for i in others if counts[i]}
+    best = [i for i in ranks if ranks[i] == min(ranks.values()) < 3]
+    best = _without_twins(header, best)
+    if len(best) > 1:
+        full = max(counts[i] for i in best)
+        best = [i for i in best if counts[i] * 2 > full]
+    if len(best) == 1:
+        return best[0]
+    if best:
+        raise InputError(
+            f"{header.file} has {len(best)} columns that may hold the labels: {header.listed(best)}; give --label-column"
+        )
+    raise InputError(
+        f"{header.file} has no column of labels among {header.listed(others) or 'its other columns (none)'}; "
+        "wanted classes (0/1, active/inactive) or numbers: give --label-column"
+    )
+
+
+def _readable(cells: Sequence[str]) -> int:
+    """How many cells are labels; 0 where most are something else."""
+    readings = [(read_label(cell), read_label(cell, ",")) for cell in cells]
+    labels = sum(any(isinstance(reading, Label) for reading in pair) for pair in readings)
+    blanks = sum(isinstance(pair[0], Blank) for pair in readings)
+    return labels if labels * 2 > len(cells) - blanks else 0
+
+
+def _without_twins(header: Header, columns: list[int]) -> list[int]:
+    """Leave pIC50 out where IC50 with its unit, and so with its censoring signs, is there as well."""
+    stated = {plain(header.names[i]).split("_")[0] for i in columns if unit_in(header.names[i])}
+    return [i for i in columns if plain(header.names[i]).split("_")[0].removeprefix("p") not in stated
+            or not plain(header.names[i]).startswith("p")]  # fmt: skip
+
+
+def find_companion(header: Header, label: int, kind: str) -> int | None:
+    """The column of "unit" or "relation" that goes with the labels, or None."""
+    says, holds = COMPANIONS[kind]
+    own = plain(header.names[label])
+    stem = own.removesuffix("_value")
+    named = [
+        i
+        for i, name in enumerate(header.names)
+        if i != label and (says(name) or plain(name) in (f"{own}_{kind}", f"{own}_{kind}s", f"{stem}_{kind}s", f"{stem}_{kind}"))
+    ]
+    fitting = [i for i in named if all(map(holds, header.column(i)))]
+    exact = [i for i in fitting if plain(header.names[i]).startswith(stem)]
+    return next(iter(exact or fitting), None)
+
+
+def relation_of(text: str) -> int | None:
+    """The sign -1, 0, +1 of a cell such as ">" or "'='"; None where it is none."""
+    return RELATIONS.get(text.strip().strip("'\"").strip())
+
+
+COMPANIONS: dict[str, tuple[Callable[[str], bool], Callable[[str], bool]]] = {
+    "unit": (says_unit, lambda cell: isinstance(read_label(cell), Blank) or not cell[:1].isdigit()),
+    "relation": (says_relation, lambda cell: relation_of(cell) is not None),
+}
+
+
+def find_identifier(header: Header, taken: Sequence[int], wanted: str | None = None) -> int | None:
+    """The column that names compounds: called so, filled and nearly free of repeats; None where there is none."""
+    if wanted is not None:
+        return header.find(wanted, "--id-column")
+    for index, name in enumerate(header.names):
+        cells = header.column(index)
+        if index in taken or not says_identifier(name) or len(cells) < 0.9 * len(header.sample):
+            continue
+        if len(set(cells)) >= 0.5 * len(cells):
+            return index
+    return None

@@ -1,0 +1,106 @@
+"""FS-Mol: the folder of original task files, and the same rows as one table a fold.
+
+Source: Stanley et al. 2021, "FS-Mol: A Few-Shot Learning Dataset of Molecules".
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from molmeta.data.corpus import COLUMNS, Corpus, build_corpus
+from molmeta.errors import InputError
+
+# `relation` qualifies the concentration; on the p-scale it turns round.
+_TURNED = {">": "<", ">=": "<=", ">>": "<<", "<": ">", "<=": ">=", "<<": ">>"}
+_POTENCY = 0.9  # share of rows whose log value is 9 - log10(nM) that makes an assay one of potencies
+
+
+def read_fsmol(source: Path, needs: Collection[str], workers: int = 1, roles: Sequence[str] = ()) -> Corpus:
+    """An FS-Mol corpus from a table (`train.csv.gz`) or a folder of `CHEMBL*.jsonl.gz`.
+
+    Parameters
+    ----------
+    source : Path
+        A table with columns assay, smiles, label, value, p_value, relation, beside which an `assays.csv`
+        may describe the assays; or a folder.
+    needs : collection of str
+        Features to compute.
+    roles : sequence of str
+        Keep the assays whose role (column of `assays.csv`) is one of these; all, if empty.
+
+    Raises
+    ------
+    InputError
+        Nothing is there, or it has other columns.
+    """
+    table = _read_folder(source) if source.is_dir() else _read_table(source)
+    described = source.parent / "assays.csv"
+    assays = _describe(table, described if described.is_file() and not source.is_dir() else None)
+    if roles:
+        assays = assays[assays["role"].isin(list(roles))]
+        table = table[table["assay"].isin(assays.index)]
+        if table.empty:
+            raise InputError(f"{source} holds no assay with the role {', '.join(roles)}")
+    table = table.assign(relation=table["relation"].replace(_TURNED))
+    potency = table["assay"].map(assays["kind"]).eq("pXC50")
+    table["p_value"] = table["p_value"].where(potency)
+    return build_corpus(table, assays, needs, workers)
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"no such file: {path}; give an FS-Mol table or a folder of CHEMBL*.jsonl.gz")
+    table = pd.read_csv(path, dtype={"assay": str, "smiles": str, "relation": str}, keep_default_na=True)
+    missing = {*COLUMNS, "value"} - set(table.columns)
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(sorted(missing))} of an FS-Mol table")
+    return table.assign(relation=table["relation"].fillna(""))
+
+
+def _read_folder(folder: Path) -> pd.DataFrame:
+    files = sorted(folder.rglob("*.jsonl.gz"))
+    if not files:
+        raise InputError(f"{folder} holds no *.jsonl.gz; give a folder of original FS-Mol task files")
+    rows = []
+    for file in files:
+        with gzip.open(file, "rt", encoding="utf-8") as stream:
+            rows += [_row(json.loads(line)) for line in stream if line.strip()]
+    return pd.DataFrame(rows, columns=[*COLUMNS, "value"])
+
+
+def _row(record: dict[str, object]) -> tuple[object, ...]:
+    def number(key: str) -> float:
+        text = record.get(key)
+        return float(str(text)) if text not in (None, "", "None") else float("nan")
+
+    return (
+        record["Assay_ID"],
+        record["SMILES"],
+        number("Property"),
+        number("LogRegressionProperty"),
+        str(record.get("Relation") or ""),
+        number("RegressionProperty"),
+    )
+
+
+def _describe(table: pd.DataFrame, described: Path | None) -> pd.DataFrame:
+    names = pd.Index(table["assay"].unique(), name="assay")
+    if described is not None:
+        assays = pd.read_csv(described, low_memory=False).set_index("assay").reindex(names)
+        family = assays["protein_family"].fillna("") + assays["protein_super_family"].fillna("")
+        return assays.assign(
+            kinase=family.str.contains("kinase"), panel=assays["residual_panel"].fillna(0).astype(bool)
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        potency = (table["p_value"] - (9 - np.log10(table["value"]))).abs() < 0.01
+    share = potency.groupby(table["assay"]).mean().reindex(names)
+    return pd.DataFrame(
+        {"kind": np.where(share >= _POTENCY, "pXC50", "percent"), "role": "", "kinase": pd.NA, "panel": pd.NA},
+        index=names,
+    )

@@ -1,0 +1,142 @@
+"""What column names say: structure, identifier, label, companion of a label, unit."""
+
+from __future__ import annotations
+
+import re
+
+from molmeta.units import MOLAR
+
+# Columns that hold what was measured or decided, whatever it is.
+_LABEL = {
+    "label", "labels", "y", "target", "activity", "activities", "active", "actives", "is_active", "class", "outcome",
+    "activity_outcome", "pubchem_activity_outcome", "standard_value", "activity_value", "value", "result",
+    "response", "y_true", "bioactivity", "activity_class", "active_inactive", "hit", "is_hit", "measured_value",
+}  # fmt: skip
+_CONCENTRATION = r"(?:[aceidglmxtr]+c_?\d\d|xc50|[it]?gi50|ld50|ki|kd|kb|mic\d*|potency|ic_?50)"
+_ENDPOINT = re.compile(
+    rf"(?:^|_)(?:p|log|neg_log|minus_log|negative_log)?_?(?:{_CONCENTRATION})(?:_|$)|"
+    r"(?:^|_)(?:log_?[dps]\d*|pchembl|pact|pactivity|affinity|inhibition|inhib|efficacy|viability|solubility|clearance|"
+    r"clint|papp|permeability|half_?life|t1_2|ppb|ppbr|fu|bioavailability|toxic|toxicity|bbb|bbbp|herg|ames|"
+    r"measured|experimental|exp|pct|percent|delta_?g|dg|lipophilicity)(?:_|$)"
+)
+_POTENCY = re.compile(rf"(?:^|_)(?:{_CONCENTRATION})(?:_|$)")
+_P_SCALE = re.compile(rf"(?:^|_)(?:p_?(?:{_CONCENTRATION}|chembl|act|activity|potency)|(?:neg|minus|negative)_log_?\w+)(?:_|$)")
+_IDENTIFIER = re.compile(
+    r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
+    r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$"
+)
+_DESCRIPTION = re.compile(
+    r"^(?:mw|mwt|mol_?w(?:t|eight)|mol(?:ecular)?_?(?:weight|formula|mass)|formula|[acxm]logp|t?psa|hb[ad]|rotb|qed|num_.*|"
+    r"n_.*|.*_count|year|date|month|page|ph|temp.*|confidence.*|fold|split|set|batch|plate|well|comment|notes?|n|"
+    r"doc.*|assay_.*|target_.*|rank|weight|pubchem_activity_score|pubchem_activity_url)$"
+)
+_SMILES = re.compile(r"smi(?:les)?(?:_|$)|^(?:structure|structures|mol|molecule|cxsmiles|struct)$")
+_UNIT_COLUMN = {"unit", "units", "standard_unit", "standard_units", "activity_unit", "activity_units", "value_unit"}
+_RELATION_COLUMN = {
+    "relation", "standard_relation", "operator", "qualifier", "activity_qualifier", "activity_relation", "modifier",
+    "prefix", "censor", "relationship", "sign",
+}  # fmt: skip
+
+_SPELLED = {
+    "m": "M", "mol/l": "M", "molar": "M", "mmol/l": "mM", "millimolar": "mM", "um": "uM", "umol/l": "uM",
+    "micromolar": "uM", "nm": "nM", "nmol/l": "nM", "nanomolar": "nM", "pm": "pM", "pmol/l": "pM", "picomolar": "pM",
+    "%": "%", "percent": "%", "pct": "%", "ug/ml": "ug/mL", "mg/ml": "mg/mL", "ng/ml": "ng/mL", "ug.ml-1": "ug/mL",
+    "mg/l": "mg/L", "ug/l": "ug/L", "mg/kg": "mg/kg", "h": "h", "hr": "h", "min": "min", "s": "s", "kcal/mol": "kcal/mol",
+    "kj/mol": "kJ/mol", "cm/s": "cm/s", "ml/min/kg": "mL/min/kg", "ul/min/mg": "uL/min/mg", "fm": "fM",
+    "10-6 cm/s": "1e-6 cm/s", "10^-6 cm/s": "1e-6 cm/s",
+}  # fmt: skip
+_LOG_UNITS = re.compile(r"^-?(?:p[A-Z]|log|Log|-log)")
+
+
+def plain(name: str) -> str:
+    """A name in lower case, words joined by "_", micro signs as u, percent signs as a word.
+
+    >>> plain("Standard Value"), plain("IC50 (µM)"), plain("pChEMBL-Value"), plain("% inhibition")
+    ('standard_value', 'ic50_um', 'pchembl_value', 'pct_inhibition')
+    """
+    text = name.strip().lower().replace("µ", "u").replace("μ", "u").replace("%", " pct ")
+    return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
+
+
+def says_smiles(name: str) -> bool:
+    """Whether a column name says that structures are in it."""
+    return bool(_SMILES.search(plain(name)))
+
+
+def says_identifier(name: str) -> bool:
+    """Whether a column name says that compounds are named in it."""
+    return bool(_IDENTIFIER.search(plain(name)))
+
+
+def says_description(name: str) -> bool:
+    """Whether a column name says that it describes compound or experiment (molecular weight, year, split)."""
+    return bool(_DESCRIPTION.search(plain(name)))
+
+
+def says_unit(name: str) -> bool:
+    """Whether a column name says that units are in it."""
+    return plain(name) in _UNIT_COLUMN
+
+
+def says_relation(name: str) -> bool:
+    """Whether a column name says that signs such as > are in it."""
+    return plain(name) in _RELATION_COLUMN
+
+
+def says_potency(name: str) -> bool:
+    """Whether a column name says that concentrations are in it (IC50, Ki, MIC, ...), not their logarithms."""
+    return bool(_POTENCY.search(plain(name))) and not _P_SCALE.search(plain(name)) and "log" not in plain(name)
+
+
+def label_rank(name: str) -> int:
+    """How much a column name says "label": 0 outright, 1 a known endpoint, 2 nothing, 3 something else.
+
+    >>> [label_rank(n) for n in ("Activity", "pIC50", "hERG_IC50_nM", "column_2", "Compound ID")]
+    [0, 1, 1, 2, 3]
+    """
+    if plain(name) in _LABEL:
+        return 0
+    if _ENDPOINT.search(plain(name)):
+        return 1
+    elsewhere = (says_identifier, says_smiles, says_unit, says_relation, says_description)
+    return 3 if any(says(name) for says in elsewhere) else 2
+
+
+def says_header(name: str) -> bool:
+    """Whether a cell is a column name rather than a value."""
+    return bool(name.strip()) and label_rank(name) != 2
+
+
+def canonical_unit(text: str) -> str | None:
+    """The one spelling of a unit, or None where it is not known.
+
+    >>> [canonical_unit(t) for t in ("µM", "nmol/L", "NM", "mM", "mm", "%", "apples")]
+    ['uM', 'nM', 'nM', 'mM', None, '%', None]
+    """
+    text = text.strip().strip("'\"").replace("µ", "u").replace("μ", "u")
+    # Case tells millimolar from millimetres and mega; the other prefixes cannot be meant otherwise.
+    return text if text in MOLAR else _SPELLED.get(text.lower()) if text.lower() != "mm" else None
+
+
+def unit_in(name: str) -> str | None:
+    """The unit that a column name states.
+
+    >>> [unit_in(n) for n in ("IC50_nM", "IC50 (µM)", "Ki [nmol/L]", "pIC50", "% inhibition", "logD", "activity")]
+    ['nM', 'uM', 'nM', 'pIC50', '%', 'logD', None]
+    """
+    if _P_SCALE.search(plain(name)):
+        return next((word for word in re.split(r"[\s_(\[]+", name) if re.match(r"-?(p|neg|log|minus)", word, re.I)), name)
+    for inside in re.findall(r"[(\[{]([^)\]}]*)[)\]}]", name):
+        if (unit := canonical_unit(inside.removeprefix("in "))) is not None:
+            return unit
+    if (match := re.search(r"(?:^|[\s_])-?(log[\s_]?[a-zA-Z0-9]*)", name, re.I)) is not None:
+        return match[1]
+    if "%" in name or re.search(r"(?:^|_)(?:pct|percent)(?:_|$)", plain(name)):
+        return "%"
+    last = re.split(r"[\s_,;:]+", name.strip())[-1]
+    return canonical_unit(last) if last != name.strip() and len(last) > 1 or last == "M" != name.strip() else None
+
+
+def is_logarithmic(unit: str | None) -> bool:
+    """Whether one unit of the model's scale is a factor of ten: concentrations, pIC50, logD."""
+    return unit is not None and (unit in MOLAR or bool(_LOG_UNITS.match(unit)))

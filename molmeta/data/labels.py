@@ -1,0 +1,205 @@
+"""One grammar for label cells: classes, numbers, censoring signs, ranges, errors and units."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from molmeta.data.headers import canonical_unit
+from molmeta.errors import ConfigError, InputError
+
+BLANK = frozenset(
+    ["", "-", "--", ".", "?", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "nil", "nat", "missing", "nd", "n.d.",
+     "n.d", "nt", "n.t.", "not determined", "not tested", "not measured", "inconclusive", "unspecified", "undetermined",
+     "equivocal", "ambiguous", "indeterminate"]
+)  # fmt: skip
+CLASSES = {
+    "active": 1.0, "actives": 1.0, "act": 1.0, "true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "positive": 1.0, "pos": 1.0,
+    "hit": 1.0, "+": 1.0, "toxic": 1.0, "inactive": 0.0, "inactives": 0.0, "inact": 0.0, "false": 0.0, "f": 0.0,
+    "no": 0.0, "n": 0.0, "negative": 0.0, "neg": 0.0, "not active": 0.0, "non-active": 0.0, "decoy": 0.0,
+    "non-toxic": 0.0, "nontoxic": 0.0, "non-hit": 0.0,
+}  # fmt: skip
+RELATIONS = {
+    ">": 1, ">=": 1, "=>": 1, "≥": 1, ">>": 1, "<": -1, "<=": -1, "=<": -1, "≤": -1, "<<": -1,
+    "": 0, "=": 0, "==": 0, "~": 0, "≈": 0, "ca": 0, "ca.": 0, "about": 0,
+}  # fmt: skip
+
+_BLANKS = " '’\u00a0\u2009\u202f"
+_SIGN = r">>|>=|=>|≥|>|<<|<=|=<|≤|<|==|=|~|≈|ca\.?|about"
+_DIGITS = rf"[+-]?(?:\d(?:[\d.,]|[{_BLANKS}](?=\d\d\d(?!\d)))*|[.,]\d+)(?:[eE][+-]?\d+)?"
+_CELL = re.compile(
+    rf"(?P<sign>{_SIGN})?\s*(?P<number>{_DIGITS})"
+    rf"(?:\s*(?:±|\+/-|\+-)\s*(?P<error>{_DIGITS})|\s*(?:-|–|—|to|\.\.\.?)\s*(?P<upper>{_DIGITS}))?"
+    r"\s*(?P<unit>[^\d\s(].*?|10\^?-6 cm/s)?\s*(?:\(n\s*=\s*\d+\))?",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(_DIGITS)
+_MANTISSA = re.compile(r"[eE].*$")
+_ROUND_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a cell says.
+
+    Attributes
+    ----------
+    value : float
+        1 or 0 for a class word, else the number; the middle of a range.
+    relation : int
+        -1 the true value is below, 0 exact, +1 above.
+    unit : str or None
+        Unit in the cell.
+    form : str
+        "number", "class", "range", "with error" or "about".
+    """
+
+    value: float
+    relation: int = 0
+    unit: str | None = None
+    form: str = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A cell without a label: empty, NA, or a word such as "inconclusive"."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A cell that cannot be used, and why."""
+
+    text: str
+    why: str
+
+
+Reading = Label | Blank | Unreadable
+
+
+def read_label(text: str, decimal: str = ".") -> Reading:
+    """Read a label cell.
+
+    Parameters
+    ----------
+    text : str
+    decimal : "." or ","
+        Decimal sign; the other one groups thousands.
+
+    Examples
+    --------
+    >>> read_label(">10000"), read_label("1,5 µM", ",")
+    (Label(value=10000.0, relation=1, unit=None, form='number'), Label(value=1.5, relation=0, unit='uM', form='number'))
+    >>> read_label("Active").value, read_label("5-10").value, read_label("3±0.2").value
+    (1.0, 7.5, 3.0)
+    >>> read_label("1e400").why
+    'it is not a finite number'
+    """
+    cell = text.strip(" \t\r\n\u00a0\ufeff").replace("−", "-")
+    word = cell.lower()
+    if word in BLANK:
+        return Blank(cell)
+    if word in CLASSES:
+        return Label(CLASSES[word], form="class")
+    if word.lstrip("+-") in ("inf", "infinity", "∞"):
+        return Unreadable(cell, "it is not a finite number")
+    match = _CELL.fullmatch(cell)
+    if match is None:
+        return Unreadable(cell, "it is neither a number nor a class such as active/inactive")
+    return _from_match(cell, match, decimal)
+
+
+def _from_match(cell: str, match: re.Match[str], decimal: str) -> Reading:
+    numbers = [_number(match[part], decimal) for part in ("number", "error", "upper") if match[part]]
+    if any(value is None for value in numbers):
+        return Unreadable(cell, f"it is not a number with the decimal sign '{decimal}'")
+    values = [value for value in numbers if value is not None]
+    if not all(map(math.isfinite, values)):
+        return Unreadable(cell, "it is not a finite number")
+    unit = match["unit"]
+    if unit and (unit := canonical_unit(unit)) is None:
+        return Unreadable(cell, f"its unit '{match['unit']}' is not known")
+    sign = (match["sign"] or "").lower()
+    relation = RELATIONS[sign]
+    if match["upper"]:
+        if relation or values[1] < values[0]:
+            return Unreadable(cell, "it is not a range from low to high")
+        return Label((values[0] + values[1]) / 2, 0, unit, "range")
+    form = "with error" if match["error"] else "about" if sign in ("~", "≈", "ca", "ca.", "about") else "number"
+    return Label(values[0], relation, unit, form)
+
+
+def _number(text: str, decimal: str) -> float | None:
+    thousands = re.escape({".": ",", ",": "."}[decimal])
+    mantissa = _MANTISSA.sub("", text)
+    grouped = rf"[+-]?\d{{1,3}}(?:[{thousands}{_BLANKS}]\d{{3}})+(?:{re.escape(decimal)}\d*)?"
+    simple = rf"[+-]?(?:\d+(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)"
+    if not re.fullmatch(f"{grouped}|{simple}", mantissa):
+        return None
+    digits = re.sub(rf"[{thousands}{_BLANKS}]", "", mantissa).replace(decimal, ".")
+    return float(digits + text[len(mantissa) :])
+
+
+def looks_numeric(text: str) -> bool:
+    """Whether a cell reads as a number under either decimal sign."""
+    readings = (read_label(text, decimal) for decimal in (".", ","))
+    return any(isinstance(found, Label) and found.form != "class" for found in readings)
+
+
+def check_decimal(decimal: str) -> str:
+    """`decimal` itself; raises ConfigError where it is neither "." nor ","."""
+    if decimal not in (".", ","):
+        raise ConfigError(f"decimal sign {decimal!r} is not known; wanted '.' or ','")
+    return decimal
+
+
+def find_decimal(cells: Iterable[str], where: str) -> str:
+    """The decimal sign of a column, from the cells that leave no doubt.
+
+    Parameters
+    ----------
+    cells : iterable of str
+    where : str
+        File and column, for the message.
+
+    Raises
+    ------
+    InputError
+        Both signs are in use, or every comma may as well group thousands ("1,000").
+    """
+    sure: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
+    for cell in cells:
+        for token in _TOKEN.findall(cell):
+            mantissa = _MANTISSA.sub("", token).rstrip(".,")
+            sign = _decimal_sign(mantissa)
+            if sign is not None:
+                sure.setdefault(sign, cell)
+            elif "," in mantissa or "." in mantissa:
+                doubtful.setdefault("," if "," in mantissa else ".", cell)
+    if len(sure) == 2:
+        raise InputError(
+            f"{where} holds both '{sure['.']}' and '{sure[',']}'; wanted one decimal sign: "
+            "give --decimal '.' or --decimal ',' (cells that do not fit it are then refused)"
+        )
+    if not sure and "," in doubtful:
+        raise InputError(
+            f"{where} holds '{doubtful[',']}', which may be a decimal or a thousands comma; "
+            "give --decimal ',' or --decimal '.'"
+        )
+    return next(iter(sure), ".")
+
+
+def _decimal_sign(mantissa: str) -> str | None:
+    """The decimal sign that a number shows beyond doubt, or None."""
+    commas, dots = mantissa.count(","), mantissa.count(".")
+    if commas and dots:
+        return "," if mantissa.rfind(",") > mantissa.rfind(".") else "."
+    if commas > 1 or dots > 1:
+        return "." if commas else ","
+    if commas + dots == 0 or _ROUND_THOUSANDS.fullmatch(mantissa):
+        return None
+    return "," if commas else "."

@@ -1,0 +1,103 @@
+"""Rows of one compound become one label; what to do where they disagree is the user's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from molmeta.data.labels import Label
+from molmeta.errors import InputError
+
+LOG_LIMIT = 1.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Labels of one compound on the model's scale.
+
+    Attributes
+    ----------
+    smiles : str
+    rows : tuple of int
+    labels : tuple of Label
+    """
+
+    smiles: str
+    rows: tuple[int, ...]
+    labels: tuple[Label, ...]
+
+    def describe(self) -> str:
+        """Rows and values, for notes and messages."""
+        signs = {-1: "<", 0: "", 1: ">"}
+        values = ", ".join(f"{signs[label.relation]}{label.value:.4g}" for label in self.labels)
+        return f"rows {', '.join(map(str, self.rows))} ({self.smiles[:60]}: {values})"
+
+
+Merged = tuple[float, int]
+
+
+def classes_disagree(group: Group) -> bool:
+    """Whether both classes occur."""
+    return len({label.value for label in group.labels}) > 1
+
+
+def values_disagree(limit: float) -> Callable[[Group], bool]:
+    """Whether values are more than `limit` apart; a bound counts by how far it is overstepped."""
+
+    def disagree(group: Group) -> bool:
+        high = max((label.value for label in group.labels if label.relation >= 0), default=-np.inf)
+        low = min((label.value for label in group.labels if label.relation <= 0), default=np.inf)
+        return bool(high - low > limit)
+
+    return disagree
+
+
+def majority(group: Group) -> Merged | None:
+    """The class of most rows; None where there are as many of each."""
+    share = float(np.mean([label.value for label in group.labels]))
+    return None if share == 0.5 else (float(share > 0.5), 0)
+
+
+def median(group: Group) -> Merged:
+    """Median of the exact values; without any the tightest bound, or the middle of an upper and a lower one."""
+    exact = [label.value for label in group.labels if label.relation == 0]
+    if exact:
+        return float(np.median(exact)), 0
+    above = [label.value for label in group.labels if label.relation > 0]
+    below = [label.value for label in group.labels if label.relation < 0]
+    if above and below:
+        return (max(above) + min(below)) / 2, 0
+    return (max(above), 1) if above else (min(below), -1)
+
+
+Merge = Callable[[Group], Merged | None]
+
+
+def _keep(group: Group, merge: Merge) -> Merged | None:
+    return merge(group)
+
+
+def _drop(group: Group, merge: Merge) -> Merged | None:
+    return None
+
+
+def _stop(group: Group, merge: Merge) -> Merged | None:
+    raise InputError(
+        f"replicates disagree: {group.describe()}; wanted agreement: mend the rows, or give --conflicts median or drop"
+    )
+
+
+CONFLICTS: dict[str, Callable[[Group, Merge], Merged | None]] = {"median": _keep, "drop": _drop, "stop": _stop}
+
+
+def collect(compounds: Sequence[tuple[int, str, Label]]) -> list[Group]:
+    """Group (row, canonical SMILES, label) by SMILES, in order of first appearance."""
+    found: dict[str, list[tuple[int, Label]]] = {}
+    for row, smiles, label in compounds:
+        found.setdefault(smiles, []).append((row, label))
+    return [
+        Group(smiles, tuple(row for row, _ in members), tuple(label for _, label in members))
+        for smiles, members in found.items()
+    ]

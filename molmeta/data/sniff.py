@@ -1,0 +1,122 @@
+"""How a text table is laid out: what comes before the header, the delimiter, and whether there is a header."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from molmeta.chem.molecule import Molecule
+from molmeta.chem.smiles import read_smiles
+from molmeta.data.delimited import Blanks, Layout, OneColumn, Separated, Smi, records
+from molmeta.data.headers import says_header, says_smiles
+from molmeta.data.labels import looks_numeric
+from molmeta.errors import InputError
+
+Lines = list[tuple[int, str]]
+SAMPLE = 200
+# In order of preference: a comma may be a decimal sign or part of a name, a bar part of a CXSMILES.
+DELIMITERS = ("\t", ";", ",", "|")
+SMI_SUFFIXES = (".smi", ".ism", ".can", ".smiles")
+_STRUCTURAL = re.compile(r"[A-Za-z\[][A-Za-z0-9@+\-\[\]\\/().=#$:%*]*(?: \|.*\|)?")
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+
+
+def prelude(lines: Lines) -> tuple[int, str | None]:
+    """How many lines stand before the table, and the delimiter that a "sep=" line states.
+
+    Comments (#) and blank lines are passed over; a "#smiles ..." line is the header itself.
+
+    >>> prelude([(1, "# from the plate reader"), (2, "sep=;"), (3, "smiles;y")])
+    (2, ';')
+    """
+    stated = None
+    for skipped, (_, text) in enumerate(lines):
+        if (match := _SEPARATOR.fullmatch(text)) is not None:
+            stated = match[1]
+        elif text.strip() and not (text.startswith("#") and not _names_smiles(text)):
+            return skipped, stated
+    return len(lines), stated
+
+
+def _names_smiles(text: str) -> bool:
+    cells = re.split(r"[\t;,| ]+", text.strip("# \r\n"))
+    return len(cells) > 1 and any(says_smiles(cell) and "smi" in cell.lower() for cell in cells[:3])
+
+
+def choose_layout(lines: Lines, suffix: str) -> Layout:
+    """The layout under which most rows have the same number of cells as the first.
+
+    Delimiter and decimal sign are decided together by this: in "CCO;1,5" under a header "smiles;ic50" a comma
+    cuts the rows but not the header, so it is a decimal sign.
+    """
+    scores = {d: _agreement(lines, Separated(d)) for d in DELIMITERS}
+    if suffix in SMI_SUFFIXES and max(columns for _, columns in scores.values()) < 3:
+        return Blanks() if _agreement(lines, Blanks())[0] == 1 and _names_smiles(lines[0][1]) else Smi()
+    best = max(DELIMITERS, key=lambda d: scores[d][0])
+    if scores[best][0] >= 0.5:
+        return Separated(best)
+    if _names_smiles(lines[0][1]) and _agreement(lines, Blanks())[0] == 1:
+        return Blanks()
+    return Smi() if _blank_separated(lines) else OneColumn()
+
+
+def _agreement(lines: Lines, layout: Layout) -> tuple[float, int]:
+    """Share of records with the commonest number of cells (halved where the first differs), and that number."""
+    found = [cells for _, cells in records(iter(lines), layout, None)][:SAMPLE]
+    counts = Counter(len(cells) for cells in found if isinstance(cells, list) and len(cells) > 1)
+    if not counts:
+        return 0.0, 1
+    columns, times = counts.most_common(1)[0]
+    fits = isinstance(found[0], list) and len(found[0]) == columns
+    return times / len(found) * (1.0 if fits else 0.75), columns
+
+
+def _blank_separated(lines: Lines) -> bool:
+    rows = [text.split(maxsplit=1) for _, text in lines if text.strip()]
+    pairs = [row for row in rows if len(row) == 2]
+    return len(pairs) * 2 >= len(rows) and all(_STRUCTURAL.fullmatch(row[0]) for row in pairs[:20])
+
+
+def check_width(name: str, top: Sequence[str], sample: Sequence[Sequence[str]]) -> None:
+    """Stop where the rows agree with each other but not with the header: every cell might be shifted.
+
+    Raises
+    ------
+    InputError
+        With both numbers of cells.
+    """
+    widths = Counter(len(cells) for cells in sample)
+    if not widths or len(top) in widths:
+        return
+    width, times = widths.most_common(1)[0]
+    raise InputError(
+        f"{name}: the first row has {len(top)} cells, but {times} of {len(sample)} rows after it have {width}; "
+        "wanted as many in each: quote the cells that hold the delimiter (a decimal comma?), or name every column"
+    )
+
+
+def has_header(top: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names the columns: it holds no structure where the others do, and no number."""
+    below = [row for row in sample if len(row) == len(top)]
+    for column, cell in enumerate(top):
+        if says_smiles(cell) and "smi" in cell.lower():
+            return True
+        others = [row[column] for row in below[:20]]
+        if is_structure(cell) and sum(map(is_structure, others)) * 2 >= len(others):
+            return False
+    return any(map(says_header, top)) or not any(map(looks_numeric, top))
+
+
+def is_structure(cell: str) -> bool:
+    """Whether a cell reads as SMILES."""
+    cell = cell.strip()
+    return bool(_STRUCTURAL.fullmatch(cell)) and isinstance(read_smiles(0, cell), Molecule)
+
+
+def describe(layout: Layout, named: bool) -> str:
+    """The layout in words."""
+    kinds = {"\t": "tab-separated", ";": "semicolon-separated", ",": "comma-separated", "|": "bar-separated"}
+    by = {Smi: "SMILES and names", Blanks: "blank-separated", OneColumn: "one column"}
+    what = kinds.get(layout.delimiter, f"separated by {layout.delimiter!r}") if type(layout) is Separated else by[type(layout)]
+    return f"{what}, {'with' if named else 'without'} a header"

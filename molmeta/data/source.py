@@ -1,0 +1,232 @@
+"""Bytes of a table: from a path, a stream or stdin, unpacked under a limit, and told apart by what they hold."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import re
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from molmeta.errors import InputError, ResourceError
+
+T = TypeVar("T")
+
+BLOCK = 1 << 16
+HEAD = 1 << 18
+RATIO = 200
+# Below this many unpacked bytes a high ratio is a small, repetitive table and harms nobody.
+HARMLESS = 1 << 22
+LINE_LIMIT = 1 << 20
+
+_FOREIGN = {
+    b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook (.xls)", "save the sheet as CSV"),
+    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it, or pipe it: zstd -dc FILE | molmeta ... -"),
+    b"BZh": ("compressed with bzip2", "unpack it, or pipe it: bzip2 -dc FILE | molmeta ... -"),
+    b"\xfd7zXZ": ("compressed with xz", "unpack it, or pipe it: xz -dc FILE | molmeta ... -"),
+    b"%PDF": ("a PDF document", "give the table as CSV"),
+    b"\x89HDF": ("an HDF5 file", "give the table as CSV or Parquet"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened table.
+
+    Attributes
+    ----------
+    name : str
+        For messages: the file's name, or "<stdin>".
+    stem : str
+        The name without its extensions.
+    suffix : str
+        Last extension in lower case, without .gz; "" where there is none.
+    head : bytes
+        The first unpacked bytes (up to 256 KiB), in UTF-8 where the file is UTF-16.
+    chunks : iterator of bytes
+        All unpacked bytes, `head` included.
+    notes : list of str
+        What was found on the way; grows while the chunks are read.
+    """
+
+    name: str
+    stem: str
+    suffix: str
+    head: bytes
+    chunks: Iterator[bytes]
+    notes: list[str]
+
+
+def open_source(source: str | Path | BinaryIO, *, trusted: bool = False) -> Source:
+    """Open a path, a binary stream, or "-" (stdin); gzip and UTF-16 are unpacked on the way.
+
+    Raises
+    ------
+    InputError
+        No such file, not a file, unreadable, or of a kind that is not read (xlsx, zstd, ...).
+    ResourceError
+        gzip that unpacks to more than 200 times its size, unless `trusted`.
+    """
+    name, chunks = _open(source)
+    chunks, head = _peek(chunks, 4)
+    notes: list[str] = []
+    if head.startswith(b"\x1f\x8b"):
+        chunks = _gunzip(chunks, name, trusted)
+        notes.append("unpacked with gzip")
+    chunks, head = _peek(chunks, HEAD)
+    for magic, (what, advice) in _FOREIGN.items():
+        if head.startswith(magic):
+            raise InputError(f"{name} is {what}; wanted .csv .tsv .smi .sdf or .parquet, also .gz: {advice}")
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        notes.append("read as UTF-16")
+        chunks, head = _peek(_from_utf16(chunks, name), HEAD)
+    if head.startswith(codecs.BOM_UTF8):
+        chunks, head = _skip(chunks, len(codecs.BOM_UTF8)), head[len(codecs.BOM_UTF8) :]
+    if not head.startswith(b"PAR1") and head.count(b"\0") * 10 > len(head):
+        raise InputError(f"{name} holds NUL bytes: it is a binary file, or UTF-16 without its mark; save it as UTF-8")
+    inner = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
+    suffix = Path(inner).suffix.lower()
+    return Source(name, Path(inner).stem, suffix, head, chunks, notes)
+
+
+def _open(source: str | Path | BinaryIO) -> tuple[str, Iterator[bytes]]:
+    if isinstance(source, str) and source == "-":
+        return "<stdin>", _from_stream(sys.stdin.buffer)
+    if not isinstance(source, str | Path):
+        return Path(str(getattr(source, "name", "<stream>"))).name, _from_stream(source)
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the table inside it")
+    if not path.is_file():
+        raise InputError(f"{path} is not a regular file; to read from a pipe, give - and send it to stdin")
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    return path.name, _from_file(stream)
+
+
+def _from_stream(stream: BinaryIO) -> Iterator[bytes]:
+    read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+    while chunk := read(BLOCK):
+        yield chunk
+
+
+def _from_file(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        yield from _from_stream(stream)
+
+
+def ahead(items: Iterator[T], enough: Callable[[list[T]], bool]) -> tuple[list[T], Iterator[T]]:
+    """Items until `enough`, and an iterator that still starts with them.
+
+    A damaged tail must not hide the rows before it: its InputError is raised when the iterator gets there.
+    """
+    seen: list[T] = []
+    try:
+        while not enough(seen):
+            seen.append(next(items))
+    except StopIteration:
+        pass
+    except InputError as error:
+        items = _fail(error)
+    return seen, itertools.chain(seen, items)
+
+
+def _peek(chunks: Iterator[bytes], size: int) -> tuple[Iterator[bytes], bytes]:
+    seen, chunks = ahead(chunks, lambda seen: sum(map(len, seen)) >= size)
+    return chunks, b"".join(seen)
+
+
+def _fail(error: InputError) -> Iterator[Any]:
+    raise error
+    yield
+
+
+def _skip(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[size:]
+        size -= min(size, len(chunk))
+
+
+def _gunzip(chunks: Iterator[bytes], name: str, trusted: bool) -> Iterator[bytes]:
+    """Unpack gzip, also several members one after the other, never more than BLOCK bytes at once."""
+    packed = plain = 0
+    member = zlib.decompressobj(wbits=31)
+    complete = True
+    for chunk in chunks:
+        packed += len(chunk)
+        while chunk:
+            try:
+                data = member.decompress(chunk, BLOCK)
+            except zlib.error as error:
+                raise InputError(f"{name} is damaged gzip ({error}); the rows before the damage were read") from error
+            plain += len(data)
+            if plain > max(HARMLESS, RATIO * packed) and not trusted:
+                raise ResourceError(
+                    f"{name} unpacks to more than {RATIO} times its size; if you trust it, say so (--trust-input)"
+                )
+            if data:
+                yield data
+            complete = member.eof
+            chunk = member.unused_data.lstrip(b"\0") if complete else member.unconsumed_tail
+            if complete:
+                member = zlib.decompressobj(wbits=31)
+    if not complete:
+        raise InputError(f"{name} is cut off: its gzip data end too early; the rows before the end were read")
+
+
+def _from_utf16(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    try:
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise InputError(f"{name} starts as UTF-16 but is not: {error}") from error
+
+
+def text_lines(source: Source) -> Iterator[str]:
+    """Lines with their ends (LF, CRLF or CR), decoded one by one, cut where longer than LINE_LIMIT.
+
+    UTF-8; a line that is not is read as Windows-1252, and the first such line is noted.
+    """
+    noted = False
+    for number, line in enumerate(_split_lines(source.chunks), 1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            if not noted:
+                source.notes.append(f"line {number} is not UTF-8; such lines are read as Windows-1252")
+                noted = True
+            yield decode(line)
+
+
+def decode(data: bytes) -> str:
+    """Text of bytes in UTF-8, else in Windows-1252, else in Latin-1 (which never fails)."""
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return data.decode("latin-1")
+
+
+def _split_lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        lines = (rest + chunk).splitlines(keepends=True)
+        # A line that ends in CR may be half of CRLF, so it waits too.
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        yield from lines
+        if len(rest) > LINE_LIMIT:
+            rest = rest[: LINE_LIMIT + 1] + (b"\r" if rest.endswith(b"\r") else b"")
+    if rest:
+        yield rest

@@ -1,0 +1,131 @@
+"""`Ensemble`: heads of one learner, averaged with fixed weights, behind one `condition`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from molmeta.chem.batch import MolBatch
+from molmeta.checkpoint import learner_tensors
+from molmeta.crossvalidation import Method, predict_held_out, weigh
+from molmeta.data.episode import Labelled
+from molmeta.encoders.base import Encoder
+from molmeta.errors import ConfigError
+from molmeta.heads.base import Conditioned
+from molmeta.learner import Learner
+from molmeta.prediction import Prediction, mixture
+
+# A head that weighs less is left out: it costs time for every compound that is scored.
+_NEGLIGIBLE = 0.01
+# The default head was the best one on validation assays; others need evidence of their own.
+_LOG_PRIOR_OF_DEFAULT = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Weighted heads of a learner.
+
+    Attributes
+    ----------
+    learner : Learner
+        In evaluation mode, on the device that is to be used.
+    weights : dict of str to float
+        By head; they sum to 1.
+    """
+
+    learner: Learner
+    weights: dict[str, float]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Features of a compound that the heads and their encoder read."""
+        heads = (self.learner.head(name).needs for name in self.weights)
+        return frozenset(self.learner.encoder.needs).union(*heads)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.learner.parameters()).device
+
+    def prepare(self, mols: MolBatch) -> MolBatch:
+        """The batch on the device, with its embedding, as `condition` and its predictors want it."""
+        mols = mols.to(self.device)
+        embedded = self.learner.embed(mols)
+        if any(self.learner.head(name).adapts_encoder for name in self.weights):
+            return replace(mols, embedding=embedded.embedding)
+        return embedded
+
+    def method(self, name: str) -> Method:
+        """One head as a method for prepared batches."""
+        head = self.learner.head(name)
+        encoder: Encoder = self.learner.encoder if head.adapts_encoder else self.learner.frozen
+        return lambda support: head.condition(encoder, support)
+
+    def condition(self, support: Labelled) -> Conditioned:
+        """Predictor of prepared batches; raises NotEnoughData as the heads do."""
+        with torch.no_grad():
+            members = [self.method(name)(support) for name in self.weights]
+
+        @torch.no_grad()
+        def predict(mols: MolBatch) -> Prediction:
+            return mixture([member(mols) for member in members], list(self.weights.values()))
+
+        return predict
+
+    def reweighted(self, support: Labelled, folds: Sequence[torch.Tensor], seed: int) -> Ensemble:
+        """The same heads, weighted by what they say of held-out compounds (prior: the current weights)."""
+        if len(self.weights) == 1 or not folds:
+            return self
+        exact = support.relation == 0
+        scores = [
+            predict_held_out(self.method(name), support, folds).log_prob(support.y.double())[exact]
+            for name in self.weights
+        ]
+        prior = torch.tensor(list(self.weights.values()), dtype=torch.float64).log()
+        found = weigh(torch.stack([score.double().cpu() for score in scores]), prior, seed)
+        return Ensemble(self.learner, _normal(dict(zip(self.weights, found.tolist(), strict=True))))
+
+
+def open_ensemble(learner: Learner, kind: str, head: str | None = None) -> Ensemble:
+    """The heads of a learner that handle `kind`, weighted by the prior; or the one that is asked for.
+
+    Heads that adapt the encoder are slow, and are taken only if asked for.
+
+    Raises
+    ------
+    ConfigError
+        No head of this learner handles the kind, or not the one asked for.
+    """
+    able = [name for name in learner.heads if kind in learner.head(name).kinds]
+    if head is not None:
+        if kind not in learner.head(head).kinds:
+            raise ConfigError(f"head '{head}' does not do {kind}; of this model, {', '.join(able)} do")
+        return Ensemble(learner, {head: 1.0})
+    names = [name for name in able if not learner.head(name).adapts_encoder] or able[:1]
+    if not names:
+        raise ConfigError(f"no head of the model {learner.name} does {kind}; it has {', '.join(learner.heads)}")
+    default = learner.default_head if learner.default_head in names else names[0]
+    prior = torch.tensor([_LOG_PRIOR_OF_DEFAULT * (name == default) for name in names], dtype=torch.float64)
+    return Ensemble(learner, dict(zip(names, prior.softmax(0).tolist(), strict=True)))
+
+
+def only_default(ensemble: Ensemble) -> Ensemble:
+    """The head with the largest weight alone, for a support set too small to weigh heads."""
+    return Ensemble(ensemble.learner, {max(ensemble.weights, key=ensemble.weights.__getitem__): 1.0})
+
+
+def rounded(learner: Learner) -> Learner:
+    """A copy with the weights as they will be stored, so that a saved predictor predicts the same."""
+    twin = copy.deepcopy(learner).eval()
+    stored = learner_tensors(learner)
+    twin.load_state_dict({key: stored[key].to(value.dtype) for key, value in twin.state_dict().items()})
+    return twin
+
+
+def _normal(weights: dict[str, float]) -> dict[str, float]:
+    """Without negligible heads, summing to 1."""
+    kept = {name: weight for name, weight in weights.items() if weight >= _NEGLIGIBLE}
+    total = sum(kept.values())
+    return {name: weight / total for name, weight in kept.items()}

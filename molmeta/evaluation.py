@@ -1,0 +1,233 @@
+"""`evaluate`: methods on the draws of many assays; one record a method, draw, support size and assay."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from molmeta import metrics
+from molmeta.chem.batch import MolBatch
+from molmeta.data.corpus import Corpus
+from molmeta.data.protocol import Draw, Rows, find_protocol, measured, sample_draws
+from molmeta.encoders.base import Encoder, Frozen
+from molmeta.errors import ConfigError
+from molmeta.heads import build_head
+from molmeta.heads.base import Head
+from molmeta.learner import Learner
+from molmeta.metrics import Array
+from molmeta.prediction import Gaussian, Prediction
+from molmeta.units import Kind
+
+# Called after each assay with the numbers of assays done and to do.
+Progress = Callable[[int, int], None]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Method:
+    """What is evaluated: a head, and the learner whose encoder it reads (None for a baseline)."""
+
+    head: Head
+    learner: Learner | None = None
+
+
+def methods_of(learner: Learner, heads: Sequence[str] = ()) -> dict[str, Method]:
+    """The heads of a learner as methods; all of them, if `heads` is empty."""
+    return {name: Method(learner.head(name), learner) for name in heads or learner.heads}
+
+
+def baselines(names: Sequence[str]) -> dict[str, Method]:
+    """Heads that need no meta-training as methods: "rf", "knn", "gp-tanimoto", "mean"."""
+    return {name: Method(build_head(name)) for name in names}
+
+
+def needs_of(methods: Mapping[str, Method]) -> frozenset[str]:
+    """Features of a compound that the methods read."""
+    learners = [m.learner.needs for m in methods.values() if m.learner is not None]
+    return frozenset().union(*learners, *(m.head.needs for m in methods.values()))
+
+
+def evaluate(
+    corpus: Corpus,
+    methods: Mapping[str, Method],
+    support_sizes: Collection[int] = (16, 64),
+    draws: int = 10,
+    protocol: str = "fsmol",
+    kind: Kind = "classification",
+    progress: Progress | None = None,
+    workers: int = 1,
+) -> pd.DataFrame:
+    """Scores every method on the same draws of every assay.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        With the features `needs_of(methods)`. Regression takes its assays of potencies only.
+    methods : mapping of str to Method
+    support_sizes : collection of int
+        An assay without more rows than a size has no draws of that size.
+    draws : int
+        Draws an assay and support size, with seeds 0, 1, ...
+    protocol : str
+        Name in `molmeta.data.protocol.PROTOCOLS`.
+    progress : callable, optional
+    workers : int
+        Processes, each with its own assays and on the CPU.
+
+    Returns
+    -------
+    DataFrame
+        assay, k, seed, method, n_query, then prevalence, auprc, delta_auprc, auroc, nll, brier, ece
+        (classification) or r2_os, rmse, nll, coverage90, width90 (regression). Nothing in it depends
+        on `workers`.
+
+    Raises
+    ------
+    ConfigError
+        Unknown protocol, or a method that does not handle this kind of assay.
+    """
+    find_protocol(protocol)
+    for name, method in methods.items():
+        if kind not in method.head.kinds:
+            raise ConfigError(f"method '{name}' does not handle {kind}; leave it out")
+    work = partial(
+        _evaluate_assay, methods=methods, sizes=tuple(support_sizes), n=draws, protocol=protocol, kind=kind
+    )
+    jobs = (corpus.select([name]) for name in corpus.assays.index)
+    records: list[Record] = []
+    with _evaluating(methods), _mapper(workers) as run:
+        for done, part in enumerate(run(work, jobs), start=1):
+            records += part
+            if progress is not None:
+                progress(done, len(corpus))
+    columns = ["assay", "k", "seed", "method", "n_query", *_SCORES[kind][0]]
+    return pd.DataFrame(records, columns=columns)
+
+
+@torch.no_grad()
+def _evaluate_assay(
+    corpus: Corpus, methods: Mapping[str, Method], sizes: Sequence[int], n: int, protocol: str, kind: Kind
+) -> list[Record]:
+    """Records of the only assay of the corpus."""
+    name = str(corpus.assays.index[0])
+    rows = find_protocol(protocol)(measured(corpus, name, kind))
+    views = _views(methods, corpus.mols)
+    records = []
+    for k in sizes:
+        for draw in sample_draws(rows, k, n):
+            for method, view in views.items():
+                record = {"assay": name, "k": k, "seed": draw.seed, "method": method}
+                records.append(record | view.score(rows, draw))
+    return records
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A head, with the encoder and the compounds of the assay as it reads them."""
+
+    head: Head
+    encoder: Encoder
+    mols: MolBatch
+    device: torch.device
+
+    def score(self, rows: Rows, draw: Draw) -> Record:
+        support, query = rows.select(draw.support), rows.select(draw.query)
+        predict = self.head.condition(self.encoder, support.labelled(self.mols).to(self.device))
+        prediction = predict(query.labelled(self.mols).mols)
+        _, score = _SCORES[rows.target.kind]
+        return {"n_query": len(query)} | score(support, query, prediction)
+
+
+def _views(methods: Mapping[str, Method], mols: MolBatch) -> dict[str, _View]:
+    """Each method's view of the compounds, which every learner embeds once."""
+    embedded: dict[int, MolBatch] = {}
+    views = {}
+    for name, method in methods.items():
+        learner = method.learner
+        if learner is None:
+            views[name] = _View(method.head, Frozen(0), mols, torch.device("cpu"))
+            continue
+        device = next((p.device for p in learner.parameters()), torch.device("cpu"))
+        moved = mols.to(device)
+        if method.head.adapts_encoder:
+            views[name] = _View(method.head, learner.encoder, moved, device)
+            continue
+        if id(learner) not in embedded:
+            embedded[id(learner)] = learner.embed(moved)
+        views[name] = _View(method.head, learner.frozen, embedded[id(learner)], device)
+    return views
+
+
+def _score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
+    """Scores of a classification; an unreadable compound gets the support set's prevalence."""
+    blind = torch.full((len(query),), float(support.y.mean()))
+    probability = _filled(query, prediction.probability, blind)
+    return metrics.score_classes((query.y > 0.5).astype(np.float64), probability)
+
+
+def _score_values(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
+    """Scores of a regression; an unreadable compound gets the support set's mean and spread."""
+    y = torch.from_numpy(query.y).double()
+    centre, spread = float(support.y.mean()), float(support.y.std(ddof=1))
+    blind = Gaussian(torch.full_like(y, centre), torch.full_like(y, spread))
+    (low, high), (blind_low, blind_high) = prediction.interval(0.9), blind.interval(0.9)
+    known = y[torch.from_numpy(query.readable)].to(prediction.mean.device)
+    return metrics.score_values(
+        y=y.numpy(),
+        mean=_filled(query, prediction.mean, blind.mean),
+        log_density=_filled(query, prediction.log_prob(known), blind.log_prob(y)),
+        low=_filled(query, low, blind_low),
+        high=_filled(query, high, blind_high),
+        baseline=centre,
+    )
+
+
+def _filled(query: Rows, readable: Tensor, otherwise: Tensor) -> Array:
+    """float64[n]: the numbers of the readable rows, and `otherwise` float[n] elsewhere."""
+    out = otherwise.double().numpy().copy()
+    out[query.readable] = readable.double().cpu().numpy()
+    return out
+
+
+_SCORES: dict[Kind, tuple[tuple[str, ...], Callable[[Rows, Rows, Prediction], dict[str, float]]]] = {
+    "classification": (metrics.CLASSES, _score_classes),
+    "regression": (metrics.VALUES, _score_values),
+}
+
+
+@contextmanager
+def _evaluating(methods: Mapping[str, Method]) -> Iterator[None]:
+    """Puts heads and learners in evaluation mode, and each module back as it was."""
+    roots: list[nn.Module] = [method.head for method in methods.values()]
+    roots += [method.learner for method in methods.values() if method.learner is not None]
+    before = [(module, module.training) for root in roots for module in root.modules()]
+    for root in roots:
+        root.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterator[list[Record]]]]:
+    """A `map` that keeps the order, in this process or in several."""
+    if workers == 1:
+        yield map
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        yield pool.map

@@ -1,0 +1,72 @@
+"""The contract of heads: a support set in, a predictor out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from molmeta.chem.batch import MolBatch
+from molmeta.data.episode import Episode, Labelled
+from molmeta.encoders.base import Encoder
+from molmeta.errors import NotEnoughData
+from molmeta.prediction import Prediction
+
+Conditioned = Callable[[MolBatch], Prediction]
+
+
+class Head(nn.Module, ABC):
+    """Turns a support set into a predictor.
+
+    A head keeps nothing of a support set: `condition` changes no parameter and no buffer, so one head
+    serves many assays at once. Predictions do not depend on the order of the support set, nor on which
+    other compounds are in the batch (`tests/contracts/test_heads.py`).
+
+    Attributes
+    ----------
+    kinds : frozenset of str
+        Kinds of target that it handles: "classification", "regression".
+    needs : frozenset of str
+        Fields of `MolBatch` that it reads itself, beside those of the encoder.
+    adapts_encoder : bool
+        Whether conditioning changes the encoder's weights, so that it needs the encoder itself, not the
+        embeddings that `Frozen` reads.
+    """
+
+    kinds: ClassVar[frozenset[str]]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    adapts_encoder: ClassVar[bool] = False
+
+    @abstractmethod
+    def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
+        """Predictor of the assay that `support` was measured in.
+
+        Raises
+        ------
+        NotEnoughData
+            The support set lacks what the method needs (see `check_support`).
+        """
+
+    def loss(self, encoder: Encoder, episode: Episode) -> Tensor:
+        """float[]: mean negative log predictive probability of the query, differentiable."""
+        predict = self.condition(encoder, episode.support)
+        return -predict(episode.query.mols).log_prob(episode.query.y).mean()
+
+    def check_support(self, support: Labelled) -> None:
+        """Refuses a support set of the wrong kind, or with no contrast in its labels."""
+        name = type(self).__name__
+        if support.target.kind not in self.kinds:
+            raise NotEnoughData(
+                f"{name} was given a {support.target.kind} assay; it handles {', '.join(sorted(self.kinds))}"
+            )
+        if len(support) < 2:
+            raise NotEnoughData(f"{name} was given {len(support)} labelled compounds; it needs at least 2")
+        if support.target.kind == "classification":
+            n_pos = int((support.y > 0.5).sum())
+            if n_pos == 0 or n_pos == len(support):
+                missing = "active" if n_pos == 0 else "inactive"
+                raise NotEnoughData(
+                    f"all {len(support)} labelled compounds are of one class; add at least one {missing} compound"
+                )

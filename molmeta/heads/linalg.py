@@ -1,0 +1,29 @@
+"""Cholesky factors of covariance matrices that may be singular."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from molmeta.errors import NotEnoughData
+
+JITTERS = (0.0, 1e-8, 1e-6, 1e-4)
+
+
+def cholesky(matrix: Tensor) -> Tensor:
+    """Lower Cholesky factors float64[..., n, n], with as little jitter on the diagonal as it takes.
+
+    Raises
+    ------
+    NotEnoughData
+        Even the largest jitter leaves a matrix that is not positive definite (nan inputs do that).
+    """
+    eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    for jitter in JITTERS:
+        factor, info = torch.linalg.cholesky_ex(matrix + jitter * eye)
+        if not info.any():
+            return torch.as_tensor(factor)
+    raise NotEnoughData(
+        "the covariance of the support set is not positive definite; its features are constant or not "
+        "finite: check the structures with `molmeta check`"
+    )

@@ -1,0 +1,207 @@
+"""Heads that adapt by gradient descent from a meta-learned start: MAML, first-order MAML and ANIL."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+
+from molmeta.chem.batch import MolBatch
+from molmeta.data.episode import Labelled
+from molmeta.encoders.base import Encoder
+from molmeta.errors import ConfigError
+from molmeta.heads.base import Conditioned, Head
+from molmeta.heads.likelihood import Classes, Values, laplace
+from molmeta.prediction import Prediction
+
+# Adapted tensors by group ("output", "encoder") and name.
+Weights = dict[str, dict[str, Tensor]]
+
+
+class _Adapted(Head):
+    """Score = output layer on the layer-normalized embedding, adapted by full-batch gradient descent.
+
+    The output layer works in float64, the encoder in its own precision, and autocast is off: a
+    gradient step in bfloat16 is mostly rounding. The start, the normalization, the step sizes and (for
+    regression) the noise are meta-learned. `std` is that of the Laplace approximation of the output
+    layer with a unit prior around its start (MacKay 1992), plus the noise for regression.
+
+    Parameters
+    ----------
+    dim : int
+        Length of the encoder's vectors.
+    steps, eval_steps : int
+        Gradient steps in training and in evaluation mode.
+    rate : float
+        Start of the learned step size of the output layer.
+    l2 : float
+        Weight of half the squared distance from the start in the inner loss.
+    """
+
+    kinds = frozenset({"classification", "regression"})
+    second_order: ClassVar[bool] = True
+
+    def __init__(
+        self, dim: int, steps: int = 5, eval_steps: int = 10, rate: float = 0.5, l2: float = 0.0
+    ) -> None:
+        super().__init__()
+        if min(steps, eval_steps) < 0 or rate <= 0 or l2 < 0:
+            raise ConfigError(
+                f"found steps = {steps}, eval_steps = {eval_steps}, rate = {rate}, l2 = {l2}; "
+                "steps and l2 must not be negative and a rate must be positive"
+            )
+        self.dim, self.steps, self.eval_steps, self.l2 = dim, steps, eval_steps, l2
+        self.norm = nn.LayerNorm(dim)
+        self.output = nn.ParameterDict({"weight": torch.zeros(dim), "bias": torch.zeros(())})
+        self.log_rates = nn.ParameterDict({"output": torch.tensor(math.log(rate))})
+        self.log_noise = nn.Parameter(torch.tensor(math.log(0.7)))
+
+    @abstractmethod
+    def embedder(self, encoder: Encoder, mols: MolBatch) -> Callable[[Weights], Tensor]:
+        """Embedding [n, dim] of the compounds as a function of the adapted weights."""
+
+    def start(self, encoder: Encoder) -> Weights:
+        """Where the inner loop begins: the meta-learned output layer."""
+        return {"output": {name: value.double() for name, value in self.output.items()}}
+
+    def inner_losses(self, encoder: Encoder, support: Labelled) -> Tensor:
+        """float64[steps + 1]: inner loss before the first step and after each, for logging."""
+        with torch.no_grad(), _full_precision(support):
+            objective = self._objective(encoder, support)
+            path = self._descend(objective, self.start(encoder))
+            return torch.stack([objective(weights) for weights in path])
+
+    def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
+        self.check_support(support)
+        with _full_precision(support):
+            *_, weights = self._descend(self._objective(encoder, support), self.start(encoder))
+            features = self._features(self.embedder(encoder, support.mols)(weights))
+            likelihood = self._likelihood(support)
+            information = likelihood.information(_score(features, weights))
+            variance = laplace(features, information)
+
+        def predict(mols: MolBatch) -> Prediction:
+            with _full_precision(support):
+                query = self._features(self.embedder(encoder, mols)(weights))
+                return likelihood.prediction(_score(query, weights), variance(query))
+
+        return predict
+
+    def _features(self, embedding: Tensor) -> Tensor:
+        """float64[n, dim] of about unit length, so that step sizes mean the same for every encoder."""
+        gain, offset = self.norm.weight.double(), self.norm.bias.double()
+        return F.layer_norm(embedding.double(), (self.dim,), gain, offset) / math.sqrt(self.dim)
+
+    def _likelihood(self, support: Labelled) -> Classes | Values:
+        if support.target.kind == "classification":
+            return Classes.of(support)
+        return Values.of(support, self.log_noise.double().exp())
+
+    def _objective(self, encoder: Encoder, support: Labelled) -> Callable[[Weights], Tensor]:
+        embed, likelihood, start = (
+            self.embedder(encoder, support.mols),
+            self._likelihood(support),
+            self.start(encoder),
+        )
+
+        def objective(weights: Weights) -> Tensor:
+            loss = likelihood.loss(_score(self._features(embed(weights)), weights))
+            if self.l2:
+                loss = loss + 0.5 * self.l2 * _squared_distance(weights, start)
+            return loss
+
+        return objective
+
+    def _descend(self, objective: Callable[[Weights], Tensor], weights: Weights) -> Iterator[Weights]:
+        """The weights before the first step and after each."""
+        rates = {group: log_rate.exp() for group, log_rate in self.log_rates.items()}
+        yield weights
+        for _ in range(self.steps if self.training else self.eval_steps):
+            # Without grad mode the slope is a constant to the outer loss: the first-order method.
+            with torch.set_grad_enabled(self.second_order and torch.is_grad_enabled()):
+                slope = grad(objective)(weights)
+            weights = {
+                group: {name: value - rates[group] * slope[group][name] for name, value in members.items()}
+                for group, members in weights.items()
+            }
+            yield weights
+
+
+class ANIL(_Adapted):
+    """The inner loop adapts the output layer alone; its embeddings are computed once.
+
+    Source: Raghu et al. 2020, Rapid learning or feature reuse?
+    """
+
+    def embedder(self, encoder: Encoder, mols: MolBatch) -> Callable[[Weights], Tensor]:
+        embedding = encoder(mols)
+        return lambda _: embedding
+
+
+class MAML(_Adapted):
+    """The inner loop adapts the output layer and every parameter of the encoder.
+
+    Parameters
+    ----------
+    encoder_rate : float
+        Start of the learned step size of the encoder.
+
+    Source: Finn et al. 2017, Model-agnostic meta-learning; learned step sizes as in Li et al. 2017
+    (Meta-SGD), one for the output layer and one for the encoder.
+    """
+
+    adapts_encoder = True
+
+    def __init__(
+        self,
+        dim: int,
+        steps: int = 5,
+        eval_steps: int = 10,
+        rate: float = 0.5,
+        encoder_rate: float = 0.01,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__(dim, steps, eval_steps, rate, l2)
+        if encoder_rate <= 0:
+            raise ConfigError(
+                f"found encoder_rate = {encoder_rate}; it must be positive (ANIL adapts no encoder)"
+            )
+        self.log_rates["encoder"] = nn.Parameter(torch.tensor(math.log(encoder_rate)))
+
+    def start(self, encoder: Encoder) -> Weights:
+        return super().start(encoder) | {"encoder": dict(encoder.named_parameters())}
+
+    def embedder(self, encoder: Encoder, mols: MolBatch) -> Callable[[Weights], Tensor]:
+        def embed(weights: Weights) -> Tensor:
+            embedding: Tensor = functional_call(encoder, weights["encoder"], (mols,))
+            return embedding
+
+        return embed
+
+
+class FOMAML(MAML):
+    """MAML that takes the inner slopes as constants of the outer loss: less memory, no second derivatives.
+
+    Source: Finn et al. 2017, section 5.2.
+    """
+
+    second_order = False
+
+
+def _full_precision(support: Labelled) -> torch.autocast:
+    return torch.autocast(support.y.device.type, enabled=False)
+
+
+def _score(features: Tensor, weights: Weights) -> Tensor:
+    return features @ weights["output"]["weight"] + weights["output"]["bias"]
+
+
+def _squared_distance(a: Weights, b: Weights) -> Tensor:
+    terms = [(a[group][name] - b[group][name]).square().sum() for group in a for name in a[group]]
+    return torch.stack([term.double() for term in terms]).sum()

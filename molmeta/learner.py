@@ -1,0 +1,93 @@
+"""`Learner`: an encoder with the heads that were trained on it; what a checkpoint holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from molmeta.chem.batch import MolBatch, concatenate
+from molmeta.chem.features import compound_hash
+from molmeta.encoders import build_encoder
+from molmeta.encoders.base import Encoder, Frozen
+from molmeta.errors import ConfigError
+from molmeta.heads import build_head
+from molmeta.heads.base import Head
+
+
+class Learner(nn.Module):
+    """An encoder and one or more heads that share it.
+
+    Parameters
+    ----------
+    encoder : mapping
+        {"name": ..., constructor arguments}.
+    heads : mapping
+        head name -> constructor arguments; the first is the default head.
+    """
+
+    def __init__(self, encoder: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self.spec: dict[str, Any] = {
+            "encoder": dict(encoder),
+            "heads": {name: dict(arguments) for name, arguments in heads.items()},
+        }
+        arguments = dict(encoder)
+        self.encoder: Encoder = build_encoder(arguments.pop("name"), **arguments)
+        self.heads = nn.ModuleDict({name: build_head(name, **arguments) for name, arguments in heads.items()})
+        self.name = "untrained"
+        # What is known about the training (data, versions, scores); free-form JSON.
+        self.info: dict[str, Any] = {}
+        # Sorted hashes int64[m] of the compounds of meta-training (`molmeta.chem.features.compound_hash`).
+        self.seen = torch.zeros(0, dtype=torch.long)
+
+    @property
+    def default_head(self) -> str:
+        return next(iter(self.heads))
+
+    def head(self, name: str | None = None) -> Head:
+        """The head `name`, or the default one.
+
+        Raises
+        ------
+        ConfigError
+            The learner was not trained with such a head.
+        """
+        name = name or self.default_head
+        if name not in self.heads:
+            raise ConfigError(f"this model has no head '{name}'; it has {', '.join(self.heads)}")
+        head = self.heads[name]
+        assert isinstance(head, Head)
+        return head
+
+    def knows(self, smiles: Sequence[str]) -> Tensor:
+        """bool[n]: whether each canonical SMILES was among the compounds of meta-training."""
+        hashes = torch.tensor([compound_hash(text) for text in smiles], dtype=torch.long)
+        return torch.isin(hashes, self.seen)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Features of a compound that the encoder and the heads read."""
+        heads = (self.head(name).needs for name in self.heads)
+        return frozenset(self.encoder.needs).union(*heads)
+
+    @property
+    def frozen(self) -> Frozen:
+        """The encoder to pass to heads for batches that went through `embed`."""
+        return Frozen(self.encoder.dim)
+
+    @torch.no_grad()
+    def embed(self, mols: MolBatch, batch_size: int = 4096) -> MolBatch:
+        """The batch with its embedding, computed once, and with what the heads read besides."""
+        training = self.encoder.training
+        self.encoder.eval()
+        parts = []
+        for part in torch.arange(mols.n).split(batch_size) if mols.n else (torch.arange(0),):
+            piece = mols if len(part) == mols.n else mols.select(part)
+            parts.append(
+                MolBatch(n=piece.n, counts=piece.counts, embedding=self.encoder(piece))
+            )
+        self.encoder.train(training)
+        return concatenate(parts)

@@ -1,0 +1,6 @@
+"""Meta-training: multitask pretraining of the encoder, then episodic training of the heads."""
+
+from molmeta.training.config import TrainConfig, read_config
+from molmeta.training.run import Progress, TrainReport, train
+
+__all__ = ["Progress", "TrainConfig", "TrainReport", "read_config", "train"]

@@ -1,0 +1,104 @@
+"""Stage A: the encoder learns all training assays at once, through one linear output per assay.
+
+Labels are learned by cross-entropy; where an assay has p-values, a second output learns those by a Huber
+loss, in which a censored value costs nothing on its open side.
+Source: the multitask pretraining on which Formont et al. 2024 build their probes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from molmeta.chem.batch import MolBatch
+from molmeta.encoders.base import Encoder
+from molmeta.training.config import Pretrain
+from molmeta.training.data import Measurements
+
+
+class Multitask(nn.Module):
+    """An encoder with a label output and a value output for each of `n_assays` assays."""
+
+    def __init__(self, encoder: Encoder, n_assays: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.label = nn.Embedding(n_assays, encoder.dim)
+        self.value = nn.Embedding(n_assays, encoder.dim)
+        self.label_bias = nn.Embedding(n_assays, 1)
+        self.value_bias = nn.Embedding(n_assays, 1)
+        for weight in (self.label.weight, self.value.weight):
+            nn.init.normal_(weight, std=encoder.dim**-0.5)
+        for bias in (self.label_bias.weight, self.value_bias.weight):
+            nn.init.zeros_(bias)
+
+    def losses(
+        self, embedding: Tensor, assay: Tensor, label: Tensor, value: Tensor, relation: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cross-entropy float[] of labels, and mean Huber loss float[] of the known values.
+
+        embedding float32[b, dim], assay int64[b], label float32[b], value float32[b] (nan if unknown),
+        relation int8[b]
+        """
+        logit = (embedding * self.label(assay)).sum(1) + self.label_bias(assay).squeeze(1)
+        classes = F.binary_cross_entropy_with_logits(logit, label)
+        guess = (embedding * self.value(assay)).sum(1) + self.value_bias(assay).squeeze(1)
+        known = value.isfinite()
+        error = guess - torch.where(known, value, guess.detach())
+        satisfied = relation.sign() * error > 0
+        error = torch.where(satisfied, torch.zeros_like(error), error)
+        huber = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
+        return classes, (huber * known).sum() / known.sum().clamp(min=1)
+
+
+def optimizer(model: Multitask, config: Pretrain) -> torch.optim.AdamW:
+    """AdamW, with no weight decay on vectors (biases, norms) and on the biases of the assays."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    flat = [p for name, p in named if p.dim() < 2 or name.endswith("_bias.weight")]
+    matrices = [p for name, p in named if p.dim() >= 2 and not name.endswith("_bias.weight")]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": flat, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.rate, fused=True)
+
+
+def rate_at(step: int, steps: int, config: Pretrain) -> float:
+    """Linear warm-up, then a cosine down to a hundredth of the peak."""
+    warm = min(1.0, (step + 1) / max(1, config.warmup))
+    return config.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))))
+
+
+def batches(data: Measurements, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
+    """Shuffled compounds of one epoch, the same for the same seed and epoch: int64[batch_size] each."""
+    generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+    order = torch.randperm(len(data.compound), generator=generator)
+    full = len(order) - len(order) % batch_size or len(order)
+    yield from order[:full].split(batch_size)
+
+
+def step(
+    model: Multitask,
+    optim: torch.optim.Optimizer,
+    mols: MolBatch,
+    data: Measurements,
+    index: Tensor,
+    config: Pretrain,
+    device: torch.device,
+    autocast: bool,
+) -> tuple[float, float]:
+    """One optimizer step on the compounds `index`; returns both losses."""
+    rows, owner = data.batch(index)
+    batch = mols.select(data.compound[index]).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        embedding = model.encoder(batch)
+    parts = (data.assay, data.label, data.value, data.relation)
+    classes, values = model.losses(embedding.float()[owner.to(device)], *(t[rows].to(device) for t in parts))
+    optim.zero_grad(set_to_none=True)
+    (classes + config.value_weight * values).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    optim.step()
+    return float(classes.detach()), float(values.detach())

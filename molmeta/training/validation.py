@@ -1,0 +1,48 @@
+"""Validation during training: the head's scores on FS-Mol draws of the validation assays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from molmeta.data.corpus import Corpus
+from molmeta.evaluation import evaluate, methods_of
+from molmeta.learner import Learner
+from molmeta.training.config import Validation
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the validation assays.
+
+    Attributes
+    ----------
+    by_size : dict of int to float
+        Mean delta AUPRC at each support size.
+    nll : float
+        Mean negative log predictive probability over sizes and assays.
+    """
+
+    by_size: dict[int, float]
+    nll: float
+
+    @property
+    def delta_auprc(self) -> float:
+        """Mean over the support sizes."""
+        return sum(self.by_size.values()) / len(self.by_size)
+
+    def flat(self) -> dict[str, float]:
+        """All numbers by name, for logs."""
+        sizes = {f"delta_auprc@{k}": round(value, 4) for k, value in self.by_size.items()}
+        return {**sizes, "delta_auprc": round(self.delta_auprc, 4), "nll": round(self.nll, 4)}
+
+
+def validate(learner: Learner, corpus: Corpus, head: str, config: Validation) -> Score:
+    """Scores of one head of a learner; leaves the learner in the mode in which it was."""
+    training = learner.training
+    learner.eval()
+    table = evaluate(corpus, methods_of(learner, [head]), config.support_sizes, config.draws)
+    learner.train(training)
+    per_assay = table.groupby(["k", "assay"])[["delta_auprc", "nll"]].mean()
+    by_size = per_assay["delta_auprc"].groupby("k").mean()
+    nll = per_assay["nll"].groupby("k").mean()
+    return Score({int(str(k)): float(v) for k, v in by_size.items()}, float(nll.mean()))

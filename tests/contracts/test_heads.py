@@ -1,0 +1,290 @@
+"""Laws that every entry of `HEADS` obeys, with an encoder that is adapted and with a frozen one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from inspect import signature
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from molmeta.chem.batch import MolBatch
+from molmeta.chem.fingerprint import COUNT_BITS, counts
+from molmeta.data.episode import Episode, Labelled
+from molmeta.encoders.base import Encoder, Frozen
+from molmeta.errors import ConfigError, NotEnoughData
+from molmeta.heads import HEADS, build_head
+from molmeta.heads.base import Head
+from molmeta.prediction import Bernoulli, Prediction
+from molmeta.units import Target
+
+DIM = 16
+SERIES = ("NS(=O)(=O)c1ccc({})cc1", "O=C(CC1CCN(C)CC1)N1CCCC1C{}")
+# fmt: off
+GROUPS = (
+    "C", "CC", "O", "OC", "N", "F", "Cl", "Br", "C#N", "C(=O)O", "C(F)(F)F", "CCO", "NC(C)=O", "C(=O)N",
+    "OCC", "SC", "N1CCOCC1", "c1ccccc1", "CC(C)C", "CCN",
+)
+# fmt: on
+N = len(SERIES) * len(GROUPS)
+TARGETS = {
+    "classification": Target("active", "classification"),
+    "regression": Target("pIC50", "regression"),
+}
+
+
+class Tiny(Encoder):
+    """One layer on the counts; whatever adapts an encoder can adapt this one."""
+
+    needs = frozenset({"counts"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dim = DIM
+        self.layer = nn.Linear(COUNT_BITS, DIM)
+
+    def forward(self, mols: MolBatch) -> Tensor:
+        out: Tensor = self.layer(torch.log1p(mols.need("counts").to(self.layer.weight.dtype)))
+        return out
+
+
+@cache
+def library() -> MolBatch:
+    """Two series of compounds, in turn, with an embedding that tells them apart."""
+    smiles = [series.format(group) for group in GROUPS for series in SERIES]
+    generator = torch.Generator().manual_seed(0)
+    series = torch.arange(N) % 2
+    embedding = torch.randn(N, DIM, generator=generator)
+    embedding[:, 0] += 6.0 * (series - 0.5)
+    return MolBatch(n=N, counts=counts([Chem.MolFromSmiles(s) for s in smiles]), embedding=embedding)
+
+
+@cache
+def assay(kind: str) -> Labelled:
+    """An unreasonably easy assay: the first series is inactive, the second active."""
+    active = (torch.arange(N) % 2).float()
+    if kind == "regression":
+        active = 5.0 + 2.0 * active + 0.3 * torch.sin(torch.arange(N))
+    return Labelled(library(), active, torch.zeros(N, dtype=torch.int8), TARGETS[kind])
+
+
+@cache
+def head_and_encoder(name: str, encoder_name: str) -> tuple[Head, Encoder]:
+    """In evaluation mode, and with parameters moved off their initial values as training would."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        encoder: Encoder = Tiny() if encoder_name == "tiny" else Frozen(DIM)
+        takes_dim = "dim" in signature(HEADS[name]).parameters
+        head = build_head(name, dim=DIM) if takes_dim else build_head(name)
+        with torch.no_grad():
+            for parameter in head.parameters():
+                parameter += 0.05 * torch.randn(parameter.shape)
+    return head.eval(), encoder.eval()
+
+
+def rows(*numbers: int) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.long)
+
+
+SUPPORT = torch.arange(16)
+QUERY = torch.arange(16, N)
+
+every_head = pytest.mark.parametrize(
+    ("name", "encoder", "kind"),
+    [
+        (name, encoder, kind)
+        for (name, head), encoder in product(HEADS.items(), ("tiny", "frozen"))
+        for kind in sorted(head.kinds)
+    ],
+)
+every_classifier = pytest.mark.parametrize(
+    ("name", "encoder"),
+    [
+        (name, encoder)
+        for (name, head), encoder in product(HEADS.items(), ("tiny", "frozen"))
+        if "classification" in head.kinds
+    ],
+)
+few = settings(max_examples=3, deadline=None, derandomize=True)
+
+
+def conditioned(name: str, encoder: str, support: Labelled) -> Callable[[MolBatch], Prediction]:
+    head, trunk = head_and_encoder(name, encoder)
+    with torch.no_grad():
+        predict = head.condition(trunk, support)
+
+    def quietly(mols: MolBatch) -> Prediction:
+        with torch.no_grad():
+            return predict(mols)
+
+    return quietly
+
+
+def numbers(prediction: Prediction) -> Tensor:
+    """float64[n, 2 or 3]: everything that a prediction says."""
+    parts = [prediction.mean, prediction.std]
+    if isinstance(prediction, Bernoulli):
+        parts.append(prediction.logit)
+    return torch.stack([part.double() for part in parts], dim=1)
+
+
+def close(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def sound(prediction: Prediction, y: Tensor) -> None:
+    assert len(prediction) == len(y)
+    assert torch.isfinite(numbers(prediction)).all()
+    assert (prediction.std > 0).all()
+    assert torch.isfinite(prediction.log_prob(y)).all()
+    low, high = prediction.interval(0.9)
+    assert (low <= high).all()
+    if isinstance(prediction, Bernoulli):
+        assert ((prediction.probability > 0) & (prediction.probability < 1)).all()
+
+
+@every_head
+@few
+@given(seed=st.integers(0, 10_000))
+def test_order_of_the_support_set_does_not_matter(name: str, encoder: str, kind: str, seed: int) -> None:
+    data = assay(kind)
+    order = torch.as_tensor(np.random.default_rng(seed).permutation(16))
+    query = data.mols.select(QUERY)
+    first = conditioned(name, encoder, data.select(SUPPORT))(query)
+    second = conditioned(name, encoder, data.select(SUPPORT[order]))(query)
+    close(numbers(first), numbers(second))
+
+
+@every_head
+@few
+@given(seed=st.integers(0, 10_000))
+def test_a_batch_of_one_equals_a_batch_of_many(name: str, encoder: str, kind: str, seed: int) -> None:
+    data = assay(kind)
+    predict = conditioned(name, encoder, data.select(SUPPORT))
+    many = numbers(predict(data.mols))
+    picked = np.random.default_rng(seed).choice(N, 3, replace=False).tolist()
+    for row in picked:
+        close(numbers(predict(data.mols.select(rows(row)))), many[row : row + 1])
+    close(numbers(predict(data.mols.select(rows(*picked)))), many[picked])
+
+
+@every_head
+def test_conditioning_changes_no_parameter_and_no_buffer(name: str, encoder: str, kind: str) -> None:
+    modules = head_and_encoder(name, encoder)
+    before = [{key: value.clone() for key, value in m.state_dict().items()} for m in modules]
+    data = assay(kind)
+    modules[0].condition(modules[1], data.select(SUPPORT))(data.mols)
+    for module, state in zip(modules, before, strict=True):
+        now = module.state_dict()
+        assert now.keys() == state.keys()
+        assert all(torch.equal(now[key], value) for key, value in state.items())
+        assert all(parameter.grad is None for parameter in module.parameters())
+
+
+@every_head
+def test_predictions_are_sound_and_repeat(name: str, encoder: str, kind: str) -> None:
+    data = assay(kind)
+    first, second = (conditioned(name, encoder, data.select(SUPPORT))(data.mols) for _ in range(2))
+    sound(first, data.y)
+    assert torch.equal(numbers(first), numbers(second))
+
+
+@every_head
+def test_one_compound_per_class_is_enough(name: str, encoder: str, kind: str) -> None:
+    data = assay(kind)
+    sound(conditioned(name, encoder, data.select(rows(0, 1)))(data.mols), data.y)
+    sound(conditioned(name, encoder, data.select(rows(0, 1, 3, 5, 7)))(data.mols), data.y)
+
+
+@every_head
+def test_duplicates_in_the_support_set_are_no_trouble(name: str, encoder: str, kind: str) -> None:
+    data = assay(kind)
+    twice = data.select(torch.cat([SUPPORT, SUPPORT, SUPPORT[:4]]))
+    sound(conditioned(name, encoder, twice)(data.mols), data.y)
+    # The same compound with contradicting labels.
+    torn = data.select(rows(0, 0, 0, 0))
+    sound(conditioned(name, encoder, replace(torn, y=data.y[:4]))(data.mols), data.y)
+
+
+@every_head
+def test_an_easy_assay_is_ranked(name: str, encoder: str, kind: str) -> None:
+    data = assay(kind)
+    score = conditioned(name, encoder, data.select(SUPPORT))(data.mols.select(QUERY)).mean
+    auroc = roc_auc_score((QUERY % 2).numpy(), score.numpy())
+    assert auroc == 0.5 if name == "mean" else auroc > 0.9
+
+
+@every_head
+def test_two_assays_do_not_disturb_each_other(name: str, encoder: str, kind: str) -> None:
+    data = assay(kind)
+    other = replace(data, y=data.y.flip(0))
+    first = conditioned(name, encoder, data.select(SUPPORT))
+    alone = numbers(first(data.mols))
+    second = conditioned(name, encoder, other.select(SUPPORT[:6]))
+    second(data.mols)
+    assert torch.equal(numbers(first(data.mols)), alone)
+
+
+@every_head
+@pytest.mark.parametrize("autocast", [False, True])
+def test_loss_is_a_scalar_with_finite_gradients(name: str, encoder: str, kind: str, autocast: bool) -> None:
+    head, trunk = head_and_encoder(name, encoder)
+    data = assay(kind)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        loss = head.loss(trunk, Episode("easy", data.select(SUPPORT), data.select(QUERY)))
+    assert loss.shape == ()
+    assert torch.isfinite(loss)
+    learned = [p for p in head.parameters() if p.requires_grad]
+    if not learned:
+        return
+    slopes = torch.autograd.grad(loss, learned + list(trunk.parameters()), allow_unused=True)
+    found = [slope for slope in slopes if slope is not None]
+    assert all(torch.isfinite(slope).all() for slope in found)
+    assert any(slope.abs().max() > 0 for slope in slopes[: len(learned)] if slope is not None)
+
+
+@every_classifier
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_is_refused(name: str, encoder: str, label: int) -> None:
+    data = assay("classification").select(torch.arange(label, N, 2))
+    missing = "inactive" if label else "active"
+    with pytest.raises(NotEnoughData, match=f"one class; add at least one {missing}"):
+        conditioned(name, encoder, data)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_one_compound_is_refused(name: str) -> None:
+    for kind in HEADS[name].kinds:
+        with pytest.raises(NotEnoughData, match="needs at least 2"):
+            conditioned(name, "frozen", assay(kind).select(rows(0)))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_other_kind_of_target_is_refused(name: str) -> None:
+    for kind in TARGETS.keys() - HEADS[name].kinds:
+        with pytest.raises(NotEnoughData, match=f"given a {kind} assay; it handles"):
+            conditioned(name, "frozen", assay(kind).select(SUPPORT))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_what_a_head_needs_is_said(name: str) -> None:
+    assert HEADS[name].kinds <= TARGETS.keys()
+    assert HEADS[name].needs <= {"graph", "counts", "descriptors"}
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(ConfigError, match=r"unknown head 'forest'; known are .*rf"):
+        build_head("forest")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_an_unknown_argument_is_an_error(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"head '{name}': .*'colour'"):
+        build_head(name, colour="blue")
