@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import render
-from .options import Device, Force, Json, Model
+from .options import Device, Force, Json, Model, refuse_existing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +43,10 @@ def evaluate(
     from molmeta import evaluation, summary
     from molmeta.checkpoint import load_checkpoint, write_whole
     from molmeta.data.fsmol import read_fsmol
-    from molmeta.errors import RefusedError
-    from molmeta.training.run import pick_device
+    from molmeta.ensemble import pick_device
 
-    if out is not None and out.exists() and not force:
-        raise RefusedError(f"{out} exists; give another --out, or --force to overwrite it")
+    if out is not None:
+        refuse_existing(out, force)
     kind = "regression" if regression else "classification"
     metric = "r2_os" if regression else "delta_auprc"
     learner = load_checkpoint(model).to(pick_device(device))
@@ -72,12 +72,12 @@ def evaluate(
         write_whole(out, table.to_csv(index=False, float_format="%.6g").encode())
     means = summary.summarize(table, corpus.assays, metric)
     present = set(table["method"])
-    pairs = {
-        f"{a} - {b}": summary.paired(table, corpus.assays, a, b, metric)
+    pairs = [
+        summary.paired(table, corpus.assays, a, b, metric).assign(method=f"{a} - {b}")
         for a in heads
         for b in (baseline or heads[:1])
         if a != b and {a, b} <= present
-    }
+    ]
     if json:
         render.json_object(
             {
@@ -88,9 +88,7 @@ def evaluate(
                 "assays": len(corpus),
                 "unreadable_structures": len(corpus.rejected),
                 "means": means.to_dict("records"),
-                "differences": [
-                    {"pair": name} | row for name, frame in pairs.items() for row in frame.to_dict("records")
-                ],
+                "differences": [row for frame in pairs for row in frame.to_dict("records")],
                 "table": None if out is None else str(out),
             }
         )
@@ -99,19 +97,26 @@ def evaluate(
         f"{len(corpus)} assays of {data.name}, {draws} draws, protocol {protocol}, model {learner.name}; "
         f"{metric}: mean ± standard error over assays"
     )
-    _print(means.assign(what=means["method"]), "method")
-    for name, frame in pairs.items():
-        _print(frame.assign(what=name), "difference")
+    _print([means], "method")
+    _print(pairs, "difference")
     if out is not None:
         render.line(f"All scores: {out}")
 
 
-def _print(frame: pd.DataFrame, title: str) -> None:
+def _print(frames: Sequence[pd.DataFrame], title: str) -> None:
     """A row a stratum and method, a column a support size."""
-    sizes = sorted(frame["k"].unique())
-    rows: list[list[Any]] = []
-    for (stratum, what), part in frame.groupby(["stratum", "what"], sort=False):
-        cells = {row.k: f"{row.mean:+.3f} ± {row.se:.3f}" for row in part.itertuples()}
-        rows.append([str(stratum), int(part["n"].max()), str(what), *(cells.get(k, "") for k in sizes)])
-    render.line()
-    render.table(["stratum", "assays", title, *(f"k = {k}" for k in sizes)], rows)
+    records = [record for frame in frames for record in frame.to_dict("records")]
+    sizes = sorted({record["k"] for record in records})
+    cells: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records:
+        row = cells.setdefault((record["stratum"], record["method"]), {"n": 0})
+        row["n"] = max(row["n"], record["n"])
+        row[record["k"]] = f"{record['mean']:+.3f} ± {record['se']:.3f}"
+    order = list(dict.fromkeys(stratum for stratum, _ in cells))
+    rows = [
+        [stratum, row["n"], method, *(row.get(k, "") for k in sizes)]
+        for (stratum, method), row in sorted(cells.items(), key=lambda item: order.index(item[0][0]))
+    ]
+    if rows:
+        render.line()
+        render.table(["stratum", "assays", title, *(f"k = {k}" for k in sizes)], rows)

@@ -58,6 +58,12 @@ def line(text: str = "", style: str | None = None) -> None:
     _console().print(plain(text), style=style)
 
 
+def page(text: str) -> None:
+    """Several lines as they are."""
+    for row in text.splitlines():
+        line(row)
+
+
 def note(text: str) -> None:
     """A line beside the results, on stderr."""
     _console(stderr=True).print(plain(text))

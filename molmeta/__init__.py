@@ -1,1 +1,43 @@
-"""Few-shot molecular property prediction."""
+"""Few-shot molecular property prediction: adapt a meta-trained model to a new assay in seconds.
+
+>>> import molmeta
+>>> sorted(molmeta.__all__)[:3]
+['Predictor', 'adapt', 'load']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from molmeta.adaptation import adapt as adapt
+    from molmeta.data.table import read_assay as read_assay
+    from molmeta.predictor import Predictor as Predictor
+    from molmeta.predictor import load as load
+    from molmeta.scoring import score_library as score_library
+
+__all__ = ["Predictor", "adapt", "load", "read_assay", "score_library"]
+
+# Loaded when first used, so that `import molmeta` and `molmeta --help` cost no torch and no rdkit.
+_HOMES = {
+    "Predictor": "molmeta.predictor",
+    "adapt": "molmeta.adaptation",
+    "load": "molmeta.predictor",
+    "read_assay": "molmeta.data.table",
+    "score_library": "molmeta.scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("molmeta")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'molmeta' has no attribute '{name}'; it has {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

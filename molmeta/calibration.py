@@ -138,12 +138,12 @@ class Domain:
     ----------
     similarity : float
         Least Tanimoto similarity to the nearest support compound.
-    std : float
-        Largest standard deviation of the heads.
+    std : float or None
+        Largest standard deviation of the heads; None where no cross-validation was possible.
     """
 
     similarity: float
-    std: float
+    std: float | None
 
     @classmethod
     def fit(cls, counts: torch.Tensor, prediction: Prediction | None) -> Domain:
@@ -155,12 +155,13 @@ class Domain:
         """
         similarity = tanimoto(counts, counts).fill_diagonal_(-1).max(1).values
         least = float(np.quantile(_numpy(similarity), 0.05))
-        std = math.inf if prediction is None else 1.1 * float(np.quantile(_numpy(spread(prediction)), 0.95))
+        std = None if prediction is None else 1.1 * float(np.quantile(_numpy(spread(prediction)), 0.95))
         return cls(min(max(least, 0.1), 0.5), std)
 
     def contains(self, similarity: Array, std: Array) -> NDArray[np.bool_]:
         """bool[n]"""
-        return (similarity >= self.similarity) & (std <= self.std)
+        near = similarity >= self.similarity
+        return near if self.std is None else near & (std <= self.std)
 
 
 def spread(prediction: Prediction) -> torch.Tensor:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from molmeta.chem.batch import MolBatch
-from molmeta.checkpoint import learner_tensors
 from molmeta.crossvalidation import Method, predict_held_out, weigh
 from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Encoder
@@ -116,12 +114,17 @@ def only_default(ensemble: Ensemble) -> Ensemble:
     return Ensemble(ensemble.learner, {max(ensemble.weights, key=ensemble.weights.__getitem__): 1.0})
 
 
-def rounded(learner: Learner) -> Learner:
-    """A copy with the weights as they will be stored, so that a saved predictor predicts the same."""
-    twin = copy.deepcopy(learner).eval()
-    stored = learner_tensors(learner)
-    twin.load_state_dict({key: stored[key].to(value.dtype) for key, value in twin.state_dict().items()})
-    return twin
+def pick_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one, else the CPU; raises ConfigError where the device is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"unknown device '{name}'; give auto, cpu, cuda or cuda:0") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device '{name}' was asked for, but no CUDA device is available; give cpu or auto")
+    return device
 
 
 def _normal(weights: dict[str, float]) -> dict[str, float]:

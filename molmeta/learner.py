@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -86,8 +87,6 @@ class Learner(nn.Module):
         parts = []
         for part in torch.arange(mols.n).split(batch_size) if mols.n else (torch.arange(0),):
             piece = mols if len(part) == mols.n else mols.select(part)
-            parts.append(
-                MolBatch(n=piece.n, counts=piece.counts, embedding=self.encoder(piece))
-            )
+            parts.append(replace(piece, embedding=self.encoder(piece), graph=None, descriptors=None))
         self.encoder.train(training)
         return concatenate(parts)

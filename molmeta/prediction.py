@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -129,5 +129,23 @@ def mixture(predictions: Sequence[Prediction], weights: Sequence[float]) -> Pred
 def assemble(parts: Sequence[Prediction], index: Sequence[Tensor]) -> Prediction:
     """One prediction out of parts; part i holds the compounds index[i] int64 of the whole."""
     order = torch.cat(list(index)).argsort()
-    names = [f.name for f in fields(parts[0]) if getattr(parts[0], f.name) is not None]
-    return type(parts[0])(**{name: torch.cat([getattr(p, name) for p in parts])[order] for name in names})
+    return _build(parts[0], lambda name: torch.cat([getattr(part, name) for part in parts])[order])
+
+
+def overwrite(prediction: Prediction, by: Mapping[int, Prediction]) -> Prediction:
+    """The prediction with some rows replaced, each by a prediction of one compound of the same kind."""
+    if not by:
+        return prediction
+    rows = torch.tensor(list(by), device=prediction.mean.device)
+
+    def replaced(name: str) -> Tensor:
+        values: Tensor = getattr(prediction, name)
+        return values.index_copy(0, rows, torch.cat([getattr(one, name) for one in by.values()]))
+
+    return _build(prediction, replaced)
+
+
+def _build(like: Prediction, make: Callable[[str], Tensor]) -> Prediction:
+    """A prediction of the class of `like`, with those of its tensors that are not None made anew."""
+    names = [f.name for f in fields(like) if getattr(like, f.name) is not None]
+    return type(like)(**{name: make(name) for name in names})

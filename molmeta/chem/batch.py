@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -78,8 +78,8 @@ class MolBatch:
     ----------
     n : int
     graph : Graphs or None
-    counts : uint8[n, 2048] or None
-        ECFP4 counts (`molmeta.chem.fingerprint`).
+    counts, pairs : uint8[n, 2048] or None
+        Counts of ECFP4 substructures and of atom pairs (`molmeta.chem.fingerprint`).
     descriptors : float32[n, D] or None
     embedding : float32[n, dim] or None
         Output of a frozen encoder, kept so that it is computed once (`molmeta.encoders.base.Frozen`).
@@ -88,6 +88,7 @@ class MolBatch:
     n: int
     graph: Graphs | None = None
     counts: Tensor | None = None
+    pairs: Tensor | None = None
     descriptors: Tensor | None = None
     embedding: Tensor | None = None
 
@@ -147,3 +148,22 @@ def concatenate(batches: Sequence[MolBatch]) -> MolBatch:
 def _join_pointers(pointers: Sequence[Tensor]) -> Tensor:
     sizes = torch.cat([p[1:] - p[:-1] for p in pointers])
     return torch.cat([sizes.new_zeros(1), torch.cumsum(sizes, 0)])
+
+
+def to_tensors(mols: MolBatch) -> dict[str, Tensor]:
+    """The tensors of a batch under flat names, for storage and for other processes."""
+    out = {}
+    for f in fields(MolBatch):
+        value = getattr(mols, f.name)
+        if isinstance(value, Graphs):
+            out |= {f"graph.{g.name}": getattr(value, g.name) for g in fields(Graphs)}
+        elif isinstance(value, Tensor):
+            out[f.name] = value
+    return out
+
+
+def from_tensors(n: int, tensors: Mapping[str, Tensor]) -> MolBatch:
+    """The batch of n compounds that `to_tensors` took apart."""
+    graph = {k.removeprefix("graph."): v for k, v in tensors.items() if k.startswith("graph.")}
+    rest = {k: v for k, v in tensors.items() if not k.startswith("graph.")}
+    return MolBatch(n=n, graph=Graphs(**graph) if graph else None, **rest)

@@ -6,16 +6,21 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 from molmeta.chem.batch import MolBatch
-from molmeta.chem.fingerprint import counts, descriptors
+from molmeta.chem.fingerprint import counts, descriptors, pairs
 from molmeta.chem.graph import graphs
 from molmeta.chem.molecule import Molecule
 from molmeta.errors import ConfigError
 
-FIELDS = {"graph": graphs, "counts": counts, "descriptors": descriptors}
+FIELDS = {
+    "graph": graphs,
+    "counts": counts,
+    "pairs": pairs,
+    "descriptors": descriptors,
+}
 
 
 def featurize(molecules: Sequence[Molecule], needs: Collection[str]) -> MolBatch:
-    """Features `needs` (of "graph", "counts", "descriptors") of n molecules.
+    """Features `needs` (names in `FIELDS`) of n molecules.
 
     Raises
     ------

@@ -39,7 +39,7 @@ _ENDS = " \t\r\n\f\v\ufeff\xa0"
 # and bracket atoms of small numbers. Possessive, so a miss costs one pass too.
 _PLAIN = re.compile(
     r"(?=[\[A-Za-z])(?!\[C\]\[)(?:[NOPSFIbcnops0-9()=#/\\.%:-]++|Cl?|Br?"
-    r"|\[(?:[A-Z][a-z]?|[a-z]{1,2})@{0,2}(?:H\d?)?(?:\+{1,3}|-{1,3}|[+-]\d)?\])++"
+    r"|\[(?![AGLMQRX]\])(?:[A-Z][a-z]?|[a-z]{1,2})@{0,2}(?:H\d?)?(?:\+{1,3}|-{1,3}|[+-]\d)?\])++"
 )
 _TOKENS = re.compile(r"(?:Cl|Br|[BCNOPSFIbcnops]|\[[^\[\]]*\]|[0-9%=#$:/\\()~*@+.<>-])++")
 _WORD = re.compile(r"[A-Za-z]{4,}")

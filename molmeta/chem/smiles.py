@@ -27,6 +27,7 @@ _BONDS = frozenset(
         Chem.BondType.DATIVE,
     ]
 )
+_CARBON = Chem.MolFromSmarts("[#6]")
 _LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
 
 
@@ -107,7 +108,7 @@ def _finish(row: int, mol: Chem.Mol, flags: tuple[str, ...]) -> Molecule | Refus
     refusal = _size_refusal(mol)
     if refusal is not None:
         return refusal
-    if not any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms()):
+    if not mol.HasSubstructMatch(_CARBON):
         return Refusal("inorganic", REASONS["inorganic"])
     parent = find_parent(mol)
     flags += parent.flags

@@ -23,12 +23,15 @@ SEEN_ELEMENTS = frozenset(
 # Metals that are there to balance a charge say nothing about the compound.
 _SALT_METALS = frozenset(["Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"])
 
-# Canonical SMILES that every step below leaves as it is: one part, no charge but in nitro groups, no
-# isotope, no metal, no atom map. Neutral sulfoxides, which RDKit's normal form splits, are sought apart.
-_CLEAN = re.compile(
-    r"(?:[NOPSFIbcnops0-9()=#/\\%:-]++|Cl?|Br?|\[N\+\]\(=O\)\[O-\]|O=\[N\+\]\(\[O-\]\)"
-    r"|\[(?:nH|C@{0,2}H?|[NSP]@{1,2}|Si@{0,2}H?\d?|Se|se)\])++"
+# Canonical SMILES that every step below leaves as it is: one part, no isotope, no metal, no atom map, no
+# charge but in nitro groups. With _PAIRED, also N-oxides and charge-separated sulfoxides, if every
+# charge in it is one of such a pair. Neutral sulfoxides, which RDKit's normal form splits, are sought apart.
+_ATOMS = (
+    r"[NOPSFIbcnops0-9()=#/\\%:-]++|Cl?|Br?|\[N\+\]\(=O\)\[O-\]|(?<=O=)\[N\+\]\(\[O-\]\)"
+    r"|\[(?:nH|C@{0,2}H?|[NSP]@{1,2}|Si@{0,2}H?\d?|Se|se)\]"
 )
+_CLEAN = re.compile(rf"(?:{_ATOMS})++")
+_PAIRED = re.compile(rf"(?:{_ATOMS}|\[O-\]|\[[Nn]\+\]|\[S@{{0,2}}\+\])++")
 _THREE_BONDED_SULFUR = Chem.MolFromSmarts("[#16X3+0]")
 
 # Acids, bases and solvents that accompany a drug; one is the parent only where nothing else is organic.
@@ -91,19 +94,40 @@ def find_parent(mol: Chem.Mol) -> Parent:
     ('CC(=O)O', ('salt_stripped', 'neutralized'))
     """
     smiles = Chem.MolToSmiles(mol)
-    if _CLEAN.fullmatch(smiles) and not ("S" in smiles and mol.HasSubstructMatch(_THREE_BONDED_SULFUR)):
+    if _is_clean(mol, smiles):
         return Parent(mol, smiles, ())
-    flags = []
-    if {atom.GetSymbol() for atom in mol.GetAtoms()} - SEEN_ELEMENTS - _SALT_METALS:
-        flags.append("unseen_element")
+    unseen = {atom.GetSymbol() for atom in mol.GetAtoms()} - SEEN_ELEMENTS - _SALT_METALS
+    flags: tuple[str, ...] = ("unseen_element",) if unseen else ()
+    stages = [(mol, flags)]
+    failed: tuple[str, ...] = ()
     for step in (_unlabelled, _cleaned, _separated):
+        mol, flags = stages[-1]
         try:
             done, noted = step(mol)
-            mol, smiles = _settled(done)
-            flags.extend(noted)
-        except Exception:  # RDKit raises many types, RuntimeError and ValueError subclasses among them
-            flags.append("standardize_failed")
-    return Parent(mol, smiles, tuple(dict.fromkeys(flags)))
+        except Exception:  # RDKit raises RuntimeError, ValueError and subclasses of both
+            failed = ("standardize_failed",)
+        else:
+            stages.append((done, flags + noted))
+    for done, flags in reversed(stages):
+        try:
+            return Parent(*_settled(done), flags + failed)
+        except Exception:  # as above; the stage before is the next best
+            failed = ("standardize_failed",)
+    parsed, flags = stages[0]
+    return Parent(parsed, smiles, flags + failed)
+
+
+def _is_clean(mol: Chem.Mol, smiles: str) -> bool:
+    """Whether no step would change the molecule of this canonical SMILES; usually one regex."""
+    if "S" in smiles and mol.HasSubstructMatch(_THREE_BONDED_SULFUR):
+        return False
+    if _CLEAN.fullmatch(smiles):
+        return True
+    return _PAIRED.fullmatch(smiles) is not None and all(
+        any(other.GetFormalCharge() == -atom.GetFormalCharge() for other in atom.GetNeighbors())
+        for atom in mol.GetAtoms()
+        if atom.GetFormalCharge()
+    )
 
 
 def _settled(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
@@ -120,21 +144,23 @@ def _settled(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
     raise ValueError(f"the canonical SMILES {smiles} does not settle")
 
 
-def _unlabelled(mol: Chem.Mol) -> tuple[Chem.Mol, list[str]]:
+def _unlabelled(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     """Without isotopes and atom map numbers."""
+    if not any(atom.GetIsotope() or atom.GetAtomMapNum() for atom in mol.GetAtoms()):
+        return mol, ()
     mol = Chem.Mol(mol)
-    noted = []
+    noted: tuple[str, ...] = ()
     for atom in mol.GetAtoms():
         atom.SetAtomMapNum(0)
         if atom.GetIsotope():
             atom.SetIsotope(0)
-            noted = ["isotope_removed"]
+            noted = ("isotope_removed",)
     return mol, noted
 
 
-def _cleaned(mol: Chem.Mol) -> tuple[Chem.Mol, list[str]]:
+def _cleaned(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     """`rdMolStandardize.Cleanup` in its parts, which need not be built for every molecule."""
-    return _REIONIZER.reionize(_NORMALIZER.normalize(_DISCONNECTOR.Disconnect(mol))), []
+    return _REIONIZER.reionize(_NORMALIZER.normalize(_DISCONNECTOR.Disconnect(mol))), ()
 
 
 class _Part(NamedTuple):
@@ -149,18 +175,18 @@ class _Part(NamedTuple):
     neutralized: bool
 
 
-def _separated(mol: Chem.Mol) -> tuple[Chem.Mol, list[str]]:
+def _separated(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     """The largest organic part that is no known counterion or solvent, neutralized."""
     parts = [_part(fragment) for fragment in Chem.GetMolFrags(mol, asMols=True)]
     chosen = max(parts, key=lambda part: part[:5])
     different = [part for part in parts if part.smiles != chosen.smiles]
     rivals = [part for part in different if part[:3] == chosen[:3] and part.is_organic]
-    noted = ["mixture"] if rivals else []
-    if len(parts) > 1 and (len(different) > len(rivals) or not rivals):
-        noted.append("salt_stripped")
-    if chosen.neutralized:
-        noted.append("neutralized")
-    return chosen.neutral, noted
+    noted = {
+        "mixture": bool(rivals),
+        "salt_stripped": len(parts) > 1 and (len(different) > len(rivals) or not rivals),
+        "neutralized": chosen.neutralized,
+    }
+    return chosen.neutral, tuple(flag for flag, holds in noted.items() if holds)
 
 
 def _part(fragment: Chem.Mol) -> _Part:

@@ -46,13 +46,17 @@ class Header:
         return [row[index].strip() for row in self.sample if row[index].strip()]
 
     def find(self, name: str, option: str) -> int:
-        """The column called `name`, exactly or else but for case and blanks; InputError where there is none."""
+        """The column called `name`, exactly or but for case and blanks; InputError where there is none."""
         exact = [i for i, have in enumerate(self.names) if have == name]
-        found = exact or [i for i, have in enumerate(self.names) if have.strip().lower() == name.strip().lower()]
+        found = exact or [
+            i for i, have in enumerate(self.names) if have.strip().lower() == name.strip().lower()
+        ]
         if len(found) == 1:
             return found[0]
         what = "no column" if not found else f"{len(found)} columns"
-        raise InputError(f"{self.file} has {what} '{name}' ({option}); it has {self.listed(range(len(self.names)))}")
+        raise InputError(
+            f"{self.file} has {what} '{name}' ({option}); it has {self.listed(range(len(self.names)))}"
+        )
 
     def listed(self, indices: Sequence[int]) -> str:
         """Names of columns for a message."""
@@ -101,7 +105,7 @@ def _smiles_score(cells: Sequence[str], name: str) -> float:
     length = sum(map(len, cells)) / len(cells)
     unique = len(set(cells)) / len(cells)
     named = says_smiles(name)
-    # Words such as NO, ON, CO and IN are SMILES too: a column of a few short words is no column of structures.
+    # Words such as NO, ON, CO and IN are SMILES too: a few short words are no column of structures.
     if share < 0.5 or (not named and len(cells) > 2 and (length < 2.5 or len(set(cells)) < 3)):
         return 0.0
     return share * unique * length / (length + 5)
@@ -147,7 +151,8 @@ def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
         return best[0]
     if best:
         raise InputError(
-            f"{header.file} has {len(best)} columns that may hold the labels: {header.listed(best)}; give --label-column"
+            f"{header.file} has {len(best)} columns that may hold the labels: {header.listed(best)}; "
+            "give --label-column"
         )
     raise InputError(
         f"{header.file} has no column of labels among {header.listed(others) or 'its other columns (none)'}; "
@@ -178,7 +183,11 @@ def find_companion(header: Header, label: int, kind: str) -> int | None:
     named = [
         i
         for i, name in enumerate(header.names)
-        if i != label and (says(name) or plain(name) in (f"{own}_{kind}", f"{own}_{kind}s", f"{stem}_{kind}s", f"{stem}_{kind}"))
+        if i != label
+        and (
+            says(name)
+            or plain(name) in (f"{own}_{kind}", f"{own}_{kind}s", f"{stem}_{kind}s", f"{stem}_{kind}")
+        )
     ]
     fitting = [i for i in named if all(map(holds, header.column(i)))]
     exact = [i for i in fitting if plain(header.names[i]).startswith(stem)]
@@ -197,13 +206,11 @@ COMPANIONS: dict[str, tuple[Callable[[str], bool], Callable[[str], bool]]] = {
 
 
 def find_identifier(header: Header, taken: Sequence[int], wanted: str | None = None) -> int | None:
-    """The column that names compounds: called so, filled and nearly free of repeats; None where there is none."""
+    """The column that names compounds: called so and rarely repeated; None where there is none."""
     if wanted is not None:
         return header.find(wanted, "--id-column")
     for index, name in enumerate(header.names):
         cells = header.column(index)
-        if index in taken or not says_identifier(name) or len(cells) < 0.9 * len(header.sample):
-            continue
-        if len(set(cells)) >= 0.5 * len(cells):
+        if index not in taken and says_identifier(name) and len(set(cells)) > 0.5 * len(cells):
             return index
     return None

@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from molmeta.chem.batch import MolBatch, concatenate
+from molmeta.chem.batch import MolBatch, concatenate, from_tensors, to_tensors
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.smiles import read_smiles
@@ -111,12 +112,20 @@ class Corpus:
         )
 
 
-def _read_chunk(job: tuple[list[str], tuple[str, ...]]) -> tuple[list[str | Rejection], MolBatch]:
+def _read_chunk(job: tuple[list[str], tuple[str, ...]]) -> tuple[list[str | Rejection], dict[str, Any]]:
+    """Outcome of each text, and the features of the readable ones as arrays, which travel between
+    processes without shared memory."""
     texts, needs = job
     torch.set_num_threads(1)
     read = [read_smiles(i, text) for i, text in enumerate(texts)]
     molecules = [m for m in read if isinstance(m, Molecule)]
-    return [m.smiles if isinstance(m, Molecule) else m for m in read], featurize(molecules, needs)
+    arrays = {name: tensor.numpy() for name, tensor in to_tensors(featurize(molecules, needs)).items()}
+    return [m.smiles if isinstance(m, Molecule) else m for m in read], arrays
+
+
+def _batch(outcome: Sequence[str | Rejection], arrays: dict[str, Any]) -> MolBatch:
+    n = sum(isinstance(o, str) for o in outcome)
+    return from_tensors(n, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def build_corpus(
@@ -151,7 +160,7 @@ def build_corpus(
     order = np.argsort(code, kind="stable")
     table = table.iloc[order]
     return Corpus(
-        mols=concatenate([mols for _, mols in parts]),
+        mols=concatenate([_batch(*part) for part in parts]),
         smiles=tuple(o for o in outcome if isinstance(o, str)),
         assays=assays,
         assay=code[order],

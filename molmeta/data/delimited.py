@@ -106,7 +106,9 @@ class Blanks(Layout):
         return text.split()
 
 
-def records(lines: Iterator[tuple[int, str]], layout: Layout, width: int | None) -> Iterator[tuple[int, list[str] | Rejection]]:
+def records(
+    lines: Iterator[tuple[int, str]], layout: Layout, width: int | None
+) -> Iterator[tuple[int, list[str] | Rejection]]:
     """Cut numbered lines into records; `width` None accepts any number of cells.
 
     Blank lines are no records. A quoted cell may hold line ends. Where a quote is never closed, or closed so
@@ -163,7 +165,9 @@ def _ragged(line: int, text: str, why: str) -> Rejection:
 
 
 def _too_large(line: int, text: str) -> Rejection:
-    return Rejection(0, text[:200], "too_large", f"line {line} holds a cell of more than {CELL_LIMIT} characters")
+    return Rejection(
+        0, text[:200], "too_large", f"line {line} holds a cell of more than {CELL_LIMIT} characters"
+    )
 
 
 def as_rows(found: Iterator[tuple[int, list[str] | Rejection]], width: int, first: int = 1) -> Iterator[Row]:

@@ -6,21 +6,29 @@ import re
 
 from molmeta.units import MOLAR
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Columns that hold what was measured or decided, whatever it is.
-_LABEL = {
-    "label", "labels", "y", "target", "activity", "activities", "active", "actives", "is_active", "class", "outcome",
-    "activity_outcome", "pubchem_activity_outcome", "standard_value", "activity_value", "value", "result",
-    "response", "y_true", "bioactivity", "activity_class", "active_inactive", "hit", "is_hit", "measured_value",
-}  # fmt: skip
+_LABEL = _words(
+    "label labels y target activity activities active actives is_active class outcome activity_outcome "
+    "pubchem_activity_outcome standard_value activity_value value result response y_true bioactivity "
+    "activity_class active_inactive hit is_hit measured_value"
+)
 _CONCENTRATION = r"(?:[aceidglmxtr]+c_?\d\d|xc50|[it]?gi50|ld50|ki|kd|kb|mic\d*|potency|ic_?50)"
 _ENDPOINT = re.compile(
     rf"(?:^|_)(?:p|log|neg_log|minus_log|negative_log)?_?(?:{_CONCENTRATION})(?:_|$)|"
-    r"(?:^|_)(?:log_?[dps]\d*|pchembl|pact|pactivity|affinity|inhibition|inhib|efficacy|viability|solubility|clearance|"
+    r"(?:^|_)(?:log_?[dps]\d*|pchembl|pact|pactivity|affinity|inhibition|inhib|efficacy|viability|"
+    r"solubility|clearance|"
     r"clint|papp|permeability|half_?life|t1_2|ppb|ppbr|fu|bioavailability|toxic|toxicity|bbb|bbbp|herg|ames|"
     r"measured|experimental|exp|pct|percent|delta_?g|dg|lipophilicity)(?:_|$)"
 )
 _POTENCY = re.compile(rf"(?:^|_)(?:{_CONCENTRATION})(?:_|$)")
-_P_SCALE = re.compile(rf"(?:^|_)(?:p_?(?:{_CONCENTRATION}|chembl|act|activity|potency)|(?:neg|minus|negative)_log_?\w+)(?:_|$)")
+_P_SCALE = re.compile(
+    rf"(?:^|_)(?:p_?(?:{_CONCENTRATION}|chembl|act|activity|potency)|(?:neg|minus|negative)_log_?\w+)(?:_|$)"
+)
 _IDENTIFIER = re.compile(
     r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
     r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$"
@@ -31,20 +39,25 @@ _DESCRIPTION = re.compile(
     r"doc.*|assay_.*|target_.*|rank|weight|pubchem_activity_score|pubchem_activity_url)$"
 )
 _SMILES = re.compile(r"smi(?:les)?(?:_|$)|^(?:structure|structures|mol|molecule|cxsmiles|struct)$")
-_UNIT_COLUMN = {"unit", "units", "standard_unit", "standard_units", "activity_unit", "activity_units", "value_unit"}
-_RELATION_COLUMN = {
-    "relation", "standard_relation", "operator", "qualifier", "activity_qualifier", "activity_relation", "modifier",
-    "prefix", "censor", "relationship", "sign",
-}  # fmt: skip
+_UNIT_COLUMN = _words("unit units standard_unit standard_units activity_unit activity_units value_unit")
+_RELATION_COLUMN = _words(
+    "relation standard_relation operator qualifier activity_qualifier activity_relation modifier prefix "
+    "censor relationship sign"
+)
 
 _SPELLED = {
-    "m": "M", "mol/l": "M", "molar": "M", "mmol/l": "mM", "millimolar": "mM", "um": "uM", "umol/l": "uM",
-    "micromolar": "uM", "nm": "nM", "nmol/l": "nM", "nanomolar": "nM", "pm": "pM", "pmol/l": "pM", "picomolar": "pM",
-    "%": "%", "percent": "%", "pct": "%", "ug/ml": "ug/mL", "mg/ml": "mg/mL", "ng/ml": "ng/mL", "ug.ml-1": "ug/mL",
-    "mg/l": "mg/L", "ug/l": "ug/L", "mg/kg": "mg/kg", "h": "h", "hr": "h", "min": "min", "s": "s", "kcal/mol": "kcal/mol",
-    "kj/mol": "kJ/mol", "cm/s": "cm/s", "ml/min/kg": "mL/min/kg", "ul/min/mg": "uL/min/mg", "fm": "fM",
-    "10-6 cm/s": "1e-6 cm/s", "10^-6 cm/s": "1e-6 cm/s",
-}  # fmt: skip
+    **dict.fromkeys(["m", "mol/l", "molar"], "M"),
+    **dict.fromkeys(["mmol/l", "millimolar"], "mM"),
+    **dict.fromkeys(["um", "umol/l", "micromolar"], "uM"),
+    **dict.fromkeys(["nm", "nmol/l", "nanomolar"], "nM"),
+    **dict.fromkeys(["pm", "pmol/l", "picomolar"], "pM"),
+    **dict.fromkeys(["%", "percent", "pct"], "%"),
+    **dict.fromkeys(["ug/ml", "ug.ml-1"], "ug/mL"),
+    **dict.fromkeys(["10-6 cm/s", "10^-6 cm/s"], "1e-6 cm/s"),
+    **{unit.lower(): unit for unit in ("fM", "mg/mL", "ng/mL", "mg/L", "ug/L", "mg/kg", "h", "min", "s")},
+    **{unit.lower(): unit for unit in ("kcal/mol", "kJ/mol", "cm/s", "mL/min/kg", "uL/min/mg")},
+    "hr": "h",
+}
 _LOG_UNITS = re.compile(r"^-?(?:p[A-Z]|log|Log|-log)")
 
 
@@ -85,7 +98,9 @@ def says_relation(name: str) -> bool:
 
 def says_potency(name: str) -> bool:
     """Whether a column name says that concentrations are in it (IC50, Ki, MIC, ...), not their logarithms."""
-    return bool(_POTENCY.search(plain(name))) and not _P_SCALE.search(plain(name)) and "log" not in plain(name)
+    return (
+        bool(_POTENCY.search(plain(name))) and not _P_SCALE.search(plain(name)) and "log" not in plain(name)
+    )
 
 
 def label_rank(name: str) -> int:
@@ -121,11 +136,12 @@ def canonical_unit(text: str) -> str | None:
 def unit_in(name: str) -> str | None:
     """The unit that a column name states.
 
-    >>> [unit_in(n) for n in ("IC50_nM", "IC50 (µM)", "Ki [nmol/L]", "pIC50", "% inhibition", "logD", "activity")]
+    >>> [unit_in(n) for n in ("IC50_nM", "IC50 (µM)", "Ki [nmol/L]", "pIC50", "% inhibition", "logD", "y")]
     ['nM', 'uM', 'nM', 'pIC50', '%', 'logD', None]
     """
     if _P_SCALE.search(plain(name)):
-        return next((word for word in re.split(r"[\s_(\[]+", name) if re.match(r"-?(p|neg|log|minus)", word, re.I)), name)
+        words = re.split(r"[\s_(\[]+", name)
+        return next((word for word in words if re.match(r"-?(p|neg|log|minus)", word, re.I)), name)
     for inside in re.findall(r"[(\[{]([^)\]}]*)[)\]}]", name):
         if (unit := canonical_unit(inside.removeprefix("in "))) is not None:
             return unit
@@ -134,7 +150,8 @@ def unit_in(name: str) -> str | None:
     if "%" in name or re.search(r"(?:^|_)(?:pct|percent)(?:_|$)", plain(name)):
         return "%"
     last = re.split(r"[\s_,;:]+", name.strip())[-1]
-    return canonical_unit(last) if last != name.strip() and len(last) > 1 or last == "M" != name.strip() else None
+    stands_apart = last != name.strip() and (len(last) > 1 or last == "M")
+    return canonical_unit(last) if stands_apart else None
 
 
 def is_logarithmic(unit: str | None) -> bool:

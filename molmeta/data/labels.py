@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from molmeta.data.headers import canonical_unit
 from molmeta.errors import ConfigError, InputError
 
-BLANK = frozenset(
-    ["", "-", "--", ".", "?", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "nil", "nat", "missing", "nd", "n.d.",
-     "n.d", "nt", "n.t.", "not determined", "not tested", "not measured", "inconclusive", "unspecified", "undetermined",
-     "equivocal", "ambiguous", "indeterminate"]
-)  # fmt: skip
+_UNDECIDED = (
+    "inconclusive unspecified undetermined equivocal indeterminate ambiguous "
+    "- -- . ? nan na n/a <na> #n/a none null nil nat missing nd n.d. n.d nt n.t."
+)
+_ACTIVE = "active actives act true t yes y positive pos hit + toxic"
+_INACTIVE = "inactive inactives inact false f no n negative neg decoy nontoxic"
+BLANK = frozenset(["", "not determined", "not tested", "not measured", *_UNDECIDED.split()])
 CLASSES = {
-    "active": 1.0, "actives": 1.0, "act": 1.0, "true": 1.0, "t": 1.0, "yes": 1.0, "y": 1.0, "positive": 1.0, "pos": 1.0,
-    "hit": 1.0, "+": 1.0, "toxic": 1.0, "inactive": 0.0, "inactives": 0.0, "inact": 0.0, "false": 0.0, "f": 0.0,
-    "no": 0.0, "n": 0.0, "negative": 0.0, "neg": 0.0, "not active": 0.0, "non-active": 0.0, "decoy": 0.0,
-    "non-toxic": 0.0, "nontoxic": 0.0, "non-hit": 0.0,
-}  # fmt: skip
+    **dict.fromkeys(_ACTIVE.split(), 1.0),
+    **dict.fromkeys([*_INACTIVE.split(), "not active", "non-active", "non-toxic", "non-hit"], 0.0),
+}
 RELATIONS = {
-    ">": 1, ">=": 1, "=>": 1, "≥": 1, ">>": 1, "<": -1, "<=": -1, "=<": -1, "≤": -1, "<<": -1,
-    "": 0, "=": 0, "==": 0, "~": 0, "≈": 0, "ca": 0, "ca.": 0, "about": 0,
-}  # fmt: skip
+    **dict.fromkeys([">", ">=", "=>", "≥", ">>"], 1),
+    **dict.fromkeys(["<", "<=", "=<", "≤", "<<"], -1),
+    **dict.fromkeys(["", "=", "==", "~", "≈", "ca", "ca.", "about"], 0),
+}
 
 _BLANKS = " '’\u00a0\u2009\u202f"
 _SIGN = r">>|>=|=>|≥|>|<<|<=|=<|≤|<|==|=|~|≈|ca\.?|about"
@@ -33,9 +34,9 @@ _CELL = re.compile(
     rf"(?P<sign>{_SIGN})?\s*(?P<number>{_DIGITS})"
     rf"(?:\s*(?:±|\+/-|\+-)\s*(?P<error>{_DIGITS})|\s*(?:-|–|—|to|\.\.\.?)\s*(?P<upper>{_DIGITS}))?"
     r"\s*(?P<unit>[^\d\s(].*?|10\^?-6 cm/s)?\s*(?:\(n\s*=\s*\d+\))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_TOKEN = re.compile(_DIGITS)
+_TOKEN = re.compile(_DIGITS, re.ASCII)
 _MANTISSA = re.compile(r"[eE].*$")
 _ROUND_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 
@@ -91,8 +92,10 @@ def read_label(text: str, decimal: str = ".") -> Reading:
 
     Examples
     --------
-    >>> read_label(">10000"), read_label("1,5 µM", ",")
-    (Label(value=10000.0, relation=1, unit=None, form='number'), Label(value=1.5, relation=0, unit='uM', form='number'))
+    >>> read_label(">10000")
+    Label(value=10000.0, relation=1, unit=None, form='number')
+    >>> read_label("1,5 µM", ",")
+    Label(value=1.5, relation=0, unit='uM', form='number')
     >>> read_label("Active").value, read_label("5-10").value, read_label("3±0.2").value
     (1.0, 7.5, 3.0)
     >>> read_label("1e400").why
@@ -128,7 +131,9 @@ def _from_match(cell: str, match: re.Match[str], decimal: str) -> Reading:
         if relation or values[1] < values[0]:
             return Unreadable(cell, "it is not a range from low to high")
         return Label((values[0] + values[1]) / 2, 0, unit, "range")
-    form = "with error" if match["error"] else "about" if sign in ("~", "≈", "ca", "ca.", "about") else "number"
+    form = (
+        "with error" if match["error"] else "about" if sign in ("~", "≈", "ca", "ca.", "about") else "number"
+    )
     return Label(values[0], relation, unit, form)
 
 

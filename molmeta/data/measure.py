@@ -8,26 +8,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from molmeta.data.columns import relation_of
-from molmeta.data.headers import canonical_unit, plain, says_potency, unit_in
+from molmeta.data.headers import canonical_unit, says_potency, unit_in
 from molmeta.data.labels import Blank, Label, Reading, Unreadable, check_decimal, find_decimal, read_label
+from molmeta.data.scale import CENSORED, one_unit, to_model, weak_is_high
 from molmeta.errors import ConfigError, InputError
-from molmeta.units import MOLAR, Target
-
-# Nothing is as potent as 1e-15 mol/L or as weak as 10 mol/L: such a "pIC50" is a concentration.
-P_RANGE = (-1.0, 15.0)
+from molmeta.units import Target
 
 
 @dataclass(frozen=True)
 class Cell:
     """Label of a row as the file has it, with its companions.
 
-    Attributes
-    ----------
-    text, unit, relation : str
-        Cells of the label column and of the columns of units and signs; "" where there are none.
+    `unit` and `relation` are cells of the columns of units and signs; "" where there are none.
     """
 
     text: str
@@ -94,7 +87,9 @@ def measure(name: str, where: str, cells: Sequence[Cell], options: Options) -> M
         An option that is not known.
     """
     treat = _choice(CENSORED, options.censored, "censored")
-    decimal = check_decimal(options.decimal) if options.decimal else find_decimal((c.text for c in cells), where)
+    decimal = (
+        check_decimal(options.decimal) if options.decimal else find_decimal((c.text for c in cells), where)
+    )
     readings = [_read(cell, decimal) for cell in cells]
     notes = [f"{where} read with the decimal sign ','"] if decimal == "," else []
     notes += _form_notes(readings, where)
@@ -106,11 +101,21 @@ def measure(name: str, where: str, cells: Sequence[Cell], options: Options) -> M
         return _classes(name, where, _all_classes(readings, where), notes, options)
     readings = [_not_a_number(r) for r in readings]
     if not options.active_if and (zero := _lower_class(numbers, name, where, options)) is not None:
-        mapped = [replace(r, value=float(r.value > zero), relation=0) if isinstance(r, Label) else r for r in readings]
-        return _classes(name, where, mapped, [*notes, f"{where} holds {zero:g}/1, read as inactive/active"], options)
-    unit, readings = _one_unit(name, where, readings, options.unit)
-    target = Target(name, "regression", unit, higher_is_better=not options.lower_is_better and not _weak_is_high(name, unit))
-    readings = [treat(_to_model(r, target)) for r in readings]
+        mapped = [
+            replace(r, value=float(r.value > zero), relation=0) if isinstance(r, Label) else r
+            for r in readings
+        ]
+        return _classes(
+            name, where, mapped, [*notes, f"{where} holds {zero:g}/1, read as inactive/active"], options
+        )
+    unit, readings = one_unit(name, where, readings, options.unit)
+    target = Target(
+        name,
+        "regression",
+        unit,
+        higher_is_better=not options.lower_is_better and not weak_is_high(name, unit),
+    )
+    readings = [treat(to_model(r, target)) for r in readings]
     notes.append(_scale_note(target, where))
     if options.active_if:
         return _cut(target, where, readings, options, notes)
@@ -122,7 +127,9 @@ def _read(cell: Cell, decimal: str) -> Reading:
     if not isinstance(found, Label):
         return found
     relation = found.relation or relation_of(cell.relation) or 0
-    stated = None if isinstance(read_label(cell.unit), Blank) else canonical_unit(cell.unit) or cell.unit.strip()
+    stated = (
+        None if isinstance(read_label(cell.unit), Blank) else canonical_unit(cell.unit) or cell.unit.strip()
+    )
     if found.unit and stated and found.unit != stated:
         return Unreadable(cell.text, f"its unit is {found.unit}, but the column of units says {stated}")
     return replace(found, relation=relation, unit=found.unit or stated)
@@ -171,7 +178,7 @@ def _lower_class(numbers: Sequence[float], name: str, where: str, options: Optio
             )
         return None
     if values <= {0.0, 1.0} or values == {-1.0, 1.0}:
-        return min(values | {0.0}) if -1.0 not in values else -1.0
+        return min(values | {0.0})
     if len(values) == 2 or values in ({0.0, 1.0, 2.0}, {-1.0, 0.0, 1.0}):
         shown = ", ".join(f"{value:g}" for value in sorted(values))
         raise InputError(
@@ -181,63 +188,18 @@ def _lower_class(numbers: Sequence[float], name: str, where: str, options: Optio
     return None
 
 
-def _classes(name: str, where: str, readings: Sequence[Reading], notes: list[str], options: Options) -> Measured:
+def _classes(
+    name: str, where: str, readings: Sequence[Reading], notes: list[str], options: Options
+) -> Measured:
     labels = [r.value for r in readings if isinstance(r, Label)]
     undecided = Counter(r.text for r in readings if isinstance(r, Blank) and r.text)
-    notes = [*notes, f"{where} read as classes: {int(sum(labels))} active, {len(labels) - int(sum(labels))} inactive rows"]
+    notes = [
+        *notes,
+        f"{where} read as classes: {int(sum(labels))} active, {len(labels) - int(sum(labels))} inactive rows",
+    ]
     notes += [f"{count} rows '{text}' are taken as unlabelled" for text, count in undecided.items()]
     target = Target(name, "classification", higher_is_better=not options.lower_is_better)
     return Measured(target, tuple(readings), tuple(notes))
-
-
-def _one_unit(name: str, where: str, readings: list[Reading], given: str | None) -> tuple[str | None, list[Reading]]:
-    """The unit of all values; rows in another one than the user's are refused, else mixed units stop."""
-    if given is not None:
-        unit = canonical_unit(given) or given.strip()
-        return unit, [_in_unit(r, unit) for r in readings]
-    default = unit_in(name)
-    groups = Counter(r.unit or default for r in readings if isinstance(r, Label))
-    if len(groups) > 1:
-        shown = ", ".join(f"{count} rows in {unit or 'no unit'}" for unit, count in groups.most_common())
-        raise InputError(
-            f"{where} mixes units ({shown}); wanted one: convert them, or give --unit to use only the rows in that unit"
-        )
-    unit = next(iter(groups), default)
-    values = [r.value for r in readings if isinstance(r, Label)]
-    if unit is None and says_potency(name):
-        raise InputError(
-            f"{where} is a concentration without a unit; give --unit nM (or uM, M, ...), "
-            "or --unit pIC50 where the values are -log10 of mol/L already"
-        )
-    if unit and re.match(r"p[A-Z]", unit) and values and not P_RANGE[0] <= min(values) <= max(values) <= P_RANGE[1]:
-        odd = next(v for v in values if not P_RANGE[0] <= v <= P_RANGE[1])
-        raise InputError(
-            f"{where} is on a p-scale but holds {odd:g}, which looks like a concentration; "
-            "wanted one scale: convert those rows, or give --unit"
-        )
-    return unit, readings
-
-
-def _in_unit(reading: Reading, unit: str) -> Reading:
-    if isinstance(reading, Label) and reading.unit not in (None, unit):
-        return Unreadable(f"{reading.value:g}", f"its unit is {reading.unit}, wanted {unit}")
-    return reading
-
-
-def _weak_is_high(name: str, unit: str | None) -> bool:
-    """Whether large values are weak ones: a potency that is not on the p-scale (ug/mL, logIC50)."""
-    logarithm = plain(name).startswith("log") and says_potency(re.sub(r"(?i)^log[\s_]*", "", name))
-    return logarithm or (says_potency(name) and unit not in MOLAR and not re.match(r"p[A-Z]", unit or ""))
-
-
-def _to_model(reading: Reading, target: Target) -> Reading:
-    if not isinstance(reading, Label):
-        return reading
-    if target.is_concentration and reading.value <= 0:
-        return Unreadable(f"{reading.value:g}", "a concentration must be above zero")
-    value = float(target.to_model(np.array([reading.value]))[0])
-    relation = int(target.relation_to_model(np.array([reading.relation], dtype=np.int8))[0])
-    return replace(reading, value=value, relation=relation)
 
 
 def _scale_note(target: Target, where: str) -> str:
@@ -247,34 +209,30 @@ def _scale_note(target: Target, where: str) -> str:
     return f"{where} read as values, {unit}, {scale}; {better} ranks first"
 
 
-def _keep_bound(reading: Reading) -> Reading:
-    return reading
-
-
-def _drop(reading: Reading) -> Reading:
-    if isinstance(reading, Label) and reading.relation:
-        return Unreadable(f"{reading.value:g}", "it is censored, and censored values are dropped")
-    return reading
-
-
-CENSORED: dict[str, Callable[[Reading], Reading]] = {"keep-bound": _keep_bound, "drop": _drop}
-
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt,
 }  # fmt: skip
 
 
-def _choice(choices: dict[str, Callable[[Reading], Reading]], name: str, option: str) -> Callable[[Reading], Reading]:
+def _choice(
+    choices: dict[str, Callable[[Reading], Reading]], name: str, option: str
+) -> Callable[[Reading], Reading]:
     if name not in choices:
         raise ConfigError(f"{option}={name!r} is not known; wanted one of {', '.join(choices)}")
     return choices[name]
 
 
-def _cut(target: Target, where: str, readings: Sequence[Reading], options: Options, notes: list[str]) -> Measured:
+def _cut(
+    target: Target, where: str, readings: Sequence[Reading], options: Options, notes: list[str]
+) -> Measured:
     """Values to classes by --active-if; a bound that does not settle the class is refused."""
-    match = re.fullmatch(r"\s*(>=|<=|>|<)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*", options.active_if or "")
+    match = re.fullmatch(
+        r"\s*(>=|<=|>|<)\s*([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*", options.active_if or ""
+    )
     if match is None:
-        raise ConfigError(f"--active-if {options.active_if!r} is not understood; wanted a sign and a number: '>= 6.5'")
+        raise ConfigError(
+            f"--active-if {options.active_if!r} is not understood; wanted a sign and a number: '>= 6.5'"
+        )
     compare, threshold = _COMPARE[match[1]], float(match[2])
 
     def decide(reading: Reading) -> Reading:
@@ -282,7 +240,9 @@ def _cut(target: Target, where: str, readings: Sequence[Reading], options: Optio
             return reading
         far = reading.value if reading.relation == 0 else float("inf") * reading.relation
         if compare(reading.value, threshold) != compare(far, threshold):
-            return Unreadable(f"{reading.value:g}", f"its bound does not settle whether it is {match[0].strip()}")
+            return Unreadable(
+                f"{reading.value:g}", f"its bound does not settle whether it is {match[0].strip()}"
+            )
         return Label(float(compare(reading.value, threshold)))
 
     scale = target.model_unit or "the file's scale"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
@@ -28,20 +29,21 @@ def read_parquet(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, l
     except (pa.ArrowException, OSError) as error:
         spool.close()
         raise InputError(f"{source.name} is damaged Parquet: {error}") from error
+    # Whether or not a row is ever asked for, the file goes with its reader.
+    weakref.finalize(file, spool.close)
     return tuple(str(name) for name in file.schema_arrow.names), _rows(file, source.name)
 
 
 def _rows(file: pq.ParquetFile, name: str) -> Iterator[tuple[int, list[str]]]:
     number = 0
-    with file:
-        try:
-            for batch in file.iter_batches(batch_size=BATCH):
-                columns = [column.to_pylist() for column in batch.columns]
-                for row in zip(*columns, strict=True):
-                    number += 1
-                    yield number, [as_text(value) for value in row]
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{name} is damaged Parquet after row {number}: {error}") from error
+    try:
+        for batch in file.iter_batches(batch_size=BATCH):
+            columns = [column.to_pylist() for column in batch.columns]
+            for row in zip(*columns, strict=True):
+                number += 1
+                yield number, [as_text(value) for value in row]
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{name} is damaged Parquet after row {number}: {error}") from error
 
 
 def frame_rows(frame: pd.DataFrame) -> Iterator[tuple[int, list[str]]]:

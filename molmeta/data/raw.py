@@ -101,7 +101,7 @@ def _delimited(source: Source) -> RawTable:
     sample = [cells for cells in rest if isinstance(cells, list)]
     check_width(source.name, top, sample)
     named = has_header(top, sample)
-    header = tuple([top[0].removeprefix("#"), *top[1:]]) if named else _invented(layout, len(top))
+    header = (top[0].removeprefix("#"), *top[1:]) if named else _invented(layout, len(top))
     body = itertools.islice(records(lines, layout, len(top)), int(named), None)
     extra = _pubchem_rows(header, sample) if named else 0
     if extra:

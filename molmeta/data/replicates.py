@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from molmeta.data.headers import is_logarithmic
 from molmeta.data.labels import Label
 from molmeta.errors import InputError
+from molmeta.units import Target
 
 LOG_LIMIT = 1.0
 
@@ -61,7 +63,7 @@ def majority(group: Group) -> Merged | None:
 
 
 def median(group: Group) -> Merged:
-    """Median of the exact values; without any the tightest bound, or the middle of an upper and a lower one."""
+    """Median of the exact values; without any the tightest bound, or the middle of two bounds."""
     exact = [label.value for label in group.labels if label.relation == 0]
     if exact:
         return float(np.median(exact)), 0
@@ -75,21 +77,26 @@ def median(group: Group) -> Merged:
 Merge = Callable[[Group], Merged | None]
 
 
-def _keep(group: Group, merge: Merge) -> Merged | None:
-    return merge(group)
+def _keep(group: Group, join: Merge) -> Merged | None:
+    return join(group)
 
 
-def _drop(group: Group, merge: Merge) -> Merged | None:
+def _drop(group: Group, join: Merge) -> Merged | None:
     return None
 
 
-def _stop(group: Group, merge: Merge) -> Merged | None:
+def _stop(group: Group, join: Merge) -> Merged | None:
     raise InputError(
-        f"replicates disagree: {group.describe()}; wanted agreement: mend the rows, or give --conflicts median or drop"
+        f"replicates disagree: {group.describe()}; wanted agreement: mend the rows, "
+        "or give --conflicts median or drop"
     )
 
 
-CONFLICTS: dict[str, Callable[[Group, Merge], Merged | None]] = {"median": _keep, "drop": _drop, "stop": _stop}
+CONFLICTS: dict[str, Callable[[Group, Merge], Merged | None]] = {
+    "median": _keep,
+    "drop": _drop,
+    "stop": _stop,
+}
 
 
 def collect(compounds: Sequence[tuple[int, str, Label]]) -> list[Group]:
@@ -101,3 +108,57 @@ def collect(compounds: Sequence[tuple[int, str, Label]]) -> list[Group]:
         Group(smiles, tuple(row for row, _ in members), tuple(label for _, label in members))
         for smiles, members in found.items()
     ]
+
+
+def merge(
+    groups: Sequence[Group], target: Target, conflicts: str
+) -> tuple[list[tuple[Group, Merged]], list[Group], list[str]]:
+    """One label for each compound.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+    target : Target
+    conflicts : str
+        A key of `CONFLICTS`.
+
+    Returns
+    -------
+    kept : list of (Group, (value, relation))
+    dropped : list of Group
+        Those whose rows disagree and that `conflicts` leaves out.
+    notes : list of str
+    """
+    decide, join = CONFLICTS[conflicts], MERGES[target.kind]
+    disagree = (
+        classes_disagree if target.kind == "classification" else values_disagree(_limit(groups, target))
+    )
+    kept: list[tuple[Group, Merged]] = []
+    dropped: list[Group] = []
+    notes = []
+    several = [group for group in groups if len(group.rows) > 1]
+    if several:
+        notes.append(
+            f"{sum(len(g.rows) for g in several)} rows are replicates of {len(several)} compounds and merged"
+        )
+    for group in groups:
+        clash = len(group.rows) > 1 and disagree(group)
+        merged = decide(group, join) if clash else join(group)
+        if clash:
+            fate = "left out" if merged is None else f"merged to {merged[0]:.4g}"
+            notes.append(f"replicates disagree: {group.describe()}, {fate}")
+        if merged is None:
+            dropped.append(group)
+        else:
+            kept.append((group, merged))
+    return kept, dropped, notes
+
+
+MERGES: dict[str, Merge] = {"classification": majority, "regression": median}
+
+
+def _limit(groups: Sequence[Group], target: Target) -> float:
+    """How far apart values may be: one log unit, on other scales one standard deviation of the assay."""
+    if is_logarithmic(target.unit):
+        return LOG_LIMIT
+    return float(np.std([label.value for group in groups for label in group.labels]))

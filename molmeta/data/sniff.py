@@ -1,4 +1,4 @@
-"""How a text table is laid out: what comes before the header, the delimiter, and whether there is a header."""
+"""How a text table is laid out: what comes before it, the delimiter, and whether there is a header."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def choose_layout(lines: Lines, suffix: str) -> Layout:
 
 
 def _agreement(lines: Lines, layout: Layout) -> tuple[float, int]:
-    """Share of records with the commonest number of cells (halved where the first differs), and that number."""
+    """Share of records with the commonest number of cells (less where the first differs), and that number."""
     found = [cells for _, cells in records(iter(lines), layout, None)][:SAMPLE]
     counts = Counter(len(cells) for cells in found if isinstance(cells, list) and len(cells) > 1)
     if not counts:
@@ -87,12 +87,13 @@ def check_width(name: str, top: Sequence[str], sample: Sequence[Sequence[str]]) 
         With both numbers of cells.
     """
     widths = Counter(len(cells) for cells in sample)
-    if not widths or len(top) in widths:
+    width, times = widths.most_common(1)[0] if widths else (len(top), 0)
+    if width == len(top) or times * 2 <= len(sample):
         return
-    width, times = widths.most_common(1)[0]
     raise InputError(
-        f"{name}: the first row has {len(top)} cells, but {times} of {len(sample)} rows after it have {width}; "
-        "wanted as many in each: quote the cells that hold the delimiter (a decimal comma?), or name every column"
+        f"{name}: the first row has {len(top)} cells, but {times} of {len(sample)} rows after it have "
+        f"{width}; wanted as many in each: quote the cells that hold the delimiter (a decimal comma?), "
+        "or name every column"
     )
 
 
@@ -118,5 +119,9 @@ def describe(layout: Layout, named: bool) -> str:
     """The layout in words."""
     kinds = {"\t": "tab-separated", ";": "semicolon-separated", ",": "comma-separated", "|": "bar-separated"}
     by = {Smi: "SMILES and names", Blanks: "blank-separated", OneColumn: "one column"}
-    what = kinds.get(layout.delimiter, f"separated by {layout.delimiter!r}") if type(layout) is Separated else by[type(layout)]
+    what = (
+        kinds.get(layout.delimiter, f"separated by {layout.delimiter!r}")
+        if type(layout) is Separated
+        else by[type(layout)]
+    )
     return f"{what}, {'with' if named else 'without'} a header"

@@ -1,4 +1,4 @@
-"""Bytes of a table: from a path, a stream or stdin, unpacked under a limit, and told apart by what they hold."""
+"""Bytes of a table: from a path, a stream or stdin, unpacked under a limit, and told apart by content."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def open_source(source: str | Path | BinaryIO, *, trusted: bool = False) -> Sour
     if head.startswith(codecs.BOM_UTF8):
         chunks, head = _skip(chunks, len(codecs.BOM_UTF8)), head[len(codecs.BOM_UTF8) :]
     if not head.startswith(b"PAR1") and head.count(b"\0") * 10 > len(head):
-        raise InputError(f"{name} holds NUL bytes: it is a binary file, or UTF-16 without its mark; save it as UTF-8")
+        raise InputError(
+            f"{name} holds NUL bytes: it is a binary file, or UTF-16 without its mark; save it as UTF-8"
+        )
     inner = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
     suffix = Path(inner).suffix.lower()
     return Source(name, Path(inner).stem, suffix, head, chunks, notes)
@@ -167,11 +169,13 @@ def _gunzip(chunks: Iterator[bytes], name: str, trusted: bool) -> Iterator[bytes
             try:
                 data = member.decompress(chunk, BLOCK)
             except zlib.error as error:
-                raise InputError(f"{name} is damaged gzip ({error}); the rows before the damage were read") from error
+                raise InputError(
+                    f"{name} is damaged gzip ({error}); the rows before the damage were read"
+                ) from error
             plain += len(data)
             if plain > max(HARMLESS, RATIO * packed) and not trusted:
                 raise ResourceError(
-                    f"{name} unpacks to more than {RATIO} times its size; if you trust it, say so (--trust-input)"
+                    f"{name} unpacks to more than {RATIO} times its size; if you trust it, give --trust-input"
                 )
             if data:
                 yield data

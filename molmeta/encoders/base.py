@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -21,11 +20,11 @@ class Encoder(nn.Module, ABC):
     dim : int
         Length of the vector.
     needs : frozenset of str
-        Fields of `MolBatch` that it reads: any of "graph", "counts", "descriptors".
+        Fields of `MolBatch` that it reads (`molmeta.chem.features.FIELDS`).
     """
 
     dim: int
-    needs: ClassVar[frozenset[str]]
+    needs: frozenset[str]
 
     @abstractmethod
     def forward(self, mols: MolBatch) -> Tensor:

@@ -1,6 +1,8 @@
-"""ECFP counts and descriptors through a multilayer perceptron: the fastest trunk, and the one to beat."""
+"""Fingerprint counts and descriptors through a multilayer perceptron: the fastest trunk, and the one to beat."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +13,17 @@ from molmeta.encoders.base import Encoder
 
 # Typical mean and spread of the descriptors of drug-like compounds, in the order of DESCRIPTORS; they
 # only bring the inputs to the same order of magnitude, the first layer learns the rest.
-_CENTRE = (28.0, 400.0, 1.9, 5.4, 8.1, 5.5, 88.0, 3.8, 2.7, 1.1, 0.32, 1.1, 0.8, 0.0)
-_SPREAD = (8.4, 118.0, 1.6, 2.1, 3.0, 3.2, 38.0, 1.3, 1.2, 1.0, 0.2, 1.1, 1.1, 0.3)
+_CENTRE = (28.0, 400.0, 1.8, 6.1, 7.3, 6.4, 81.0, 3.6, 2.7, 0.8, 0.29, 0.7, -2.8, 9.8, 0.0)
+_SPREAD = (7.5, 106.0, 1.6, 2.5, 2.8, 3.9, 37.0, 1.2, 1.1, 1.0, 0.19, 1.0, 1.0, 2.8, 0.3)
 
 
 class FingerprintMLP(Encoder):
-    """log(1 + ECFP4 counts) and standardized descriptors through `depth` hidden layers.
+    """log(1 + counts) and standardized descriptors through `depth` hidden layers.
 
     Parameters
     ----------
+    fingerprints : sequence of str
+        Fields of `MolBatch` that hold counts.
     width, depth : int
         Hidden layers.
     dim : int
@@ -28,10 +32,9 @@ class FingerprintMLP(Encoder):
         After each hidden layer, and on the counts.
     """
 
-    needs = frozenset({"counts", "descriptors"})
-
     def __init__(
         self,
+        fingerprints: Sequence[str] = ("counts", "pairs"),
         width: int = 1024,
         depth: int = 2,
         dim: int = 256,
@@ -40,11 +43,13 @@ class FingerprintMLP(Encoder):
     ) -> None:
         super().__init__()
         self.dim = dim
+        self.fingerprints = tuple(fingerprints)
+        self.needs = frozenset({*fingerprints, "descriptors"})
         self.register_buffer("centre", torch.tensor(_CENTRE))
         self.register_buffer("spread", torch.tensor(_SPREAD))
         self.input_dropout = nn.Dropout(input_dropout)
         layers: list[nn.Module] = []
-        inputs = COUNT_BITS + len(DESCRIPTORS)
+        inputs = COUNT_BITS * len(self.fingerprints) + len(DESCRIPTORS)
         for _ in range(depth):
             layers += [nn.Linear(inputs, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(dropout)]
             inputs = width
@@ -52,9 +57,9 @@ class FingerprintMLP(Encoder):
         self.output = nn.Linear(inputs, dim)
 
     def forward(self, mols: MolBatch) -> Tensor:
-        counts = self.input_dropout(torch.log1p(mols.need("counts").float()))
+        counts = torch.cat([mols.need(name) for name in self.fingerprints], dim=1)
         centre, spread = self.get_buffer("centre"), self.get_buffer("spread")
         # Descriptors of a macrocycle or a peptide must not swamp the counts.
         scaled = ((mols.need("descriptors") - centre) / spread).clamp(-6.0, 6.0)
-        out: Tensor = self.output(self.hidden(torch.cat([counts, scaled], dim=1)))
+        out: Tensor = self.output(self.hidden(torch.cat([self.input_dropout(counts.float().log1p()), scaled], dim=1)))
         return out.float()

@@ -36,7 +36,7 @@ class Head(nn.Module, ABC):
     """
 
     kinds: ClassVar[frozenset[str]]
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
     adapts_encoder: ClassVar[bool] = False
 
     @abstractmethod

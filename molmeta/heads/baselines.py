@@ -74,7 +74,7 @@ class NearestNeighbours(Head):
     kinds = BOTH
     needs = frozenset({"counts"})
 
-    def __init__(self, k: int = 5, smoothing: float = 0.1) -> None:
+    def __init__(self, k: int = 5, smoothing: float = 0.5) -> None:
         super().__init__()
         if k < 1 or smoothing <= 0:
             raise ConfigError(

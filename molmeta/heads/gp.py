@@ -1,6 +1,6 @@
 """Exact Gaussian processes: a deep kernel with a Tanimoto part, averaged over settings by evidence.
 
-Each setting s mixes three kernels, M_s = w_1 linear(phi) + w_2 Matern(phi) + w_3 Tanimoto(counts), and
+Each setting s mixes kernels, M_s = w_1 linear(phi) + w_2 Matern(phi) + w_3 Tanimoto(counts) + ..., and
 has a noise-to-signal ratio r_s. Labels are y ~ N(m, A (M_s + r_s I)), and the scale A has an inverse
 gamma prior, so that it integrates out: the evidence is a multivariate Student t, and no optimizer runs.
 Predictions are averaged with weights evidence x hyper-prior; the hyper-prior is meta-learned.
@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,25 +29,28 @@ from molmeta.heads.linalg import cholesky
 from molmeta.prediction import Bernoulli, Gaussian, Prediction
 
 RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
-# Linear, Matern, Tanimoto: every corner, edge and the centre of the simplex. The pure Tanimoto corner
-# is the fingerprint GP, which wins where earlier assays do not help.
-MIXTURES = (
-    (1.0, 0.0, 0.0),
-    (0.0, 1.0, 0.0),
-    (0.0, 0.0, 1.0),
-    (0.5, 0.5, 0.0),
-    (0.5, 0.0, 0.5),
-    (0.0, 0.5, 0.5),
-    (1 / 3, 1 / 3, 1 / 3),
-)
 _NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
+
+
+def mixtures(kernels: int) -> list[tuple[float, ...]]:
+    """Every corner of the simplex of weights, the middle of every edge, and the centre.
+
+    The corners of single fingerprints are in it on purpose: they win where earlier assays do not help.
+
+    >>> mixtures(2)
+    [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
+    """
+    chosen: list[tuple[int, ...]] = [*combinations(range(kernels), 1), *combinations(range(kernels), 2)]
+    if kernels > 2:
+        chosen.append(tuple(range(kernels)))
+    return [tuple(1 / len(part) if i in part else 0.0 for i in range(kernels)) for part in chosen]
 
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
     """Settings that matter for one support set, with what their predictions need.
 
-    weight float64[S]; mixture float64[S, 3]; factor float64[S, n, n] (Cholesky of M + r I);
+    weight float64[S]; mixture float64[S, K]; factor float64[S, n, n] (Cholesky of M + r I);
     alpha float64[S, n]; scale float64[S] (posterior mean of A); ratio float64[S].
     """
 
@@ -57,7 +62,7 @@ class _Posterior:
     ratio: Tensor
 
     def latent(self, cross: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, latent variance and noise variance, float64[m] each, from cross kernels float64[3, m, n]."""
+        """Mean, latent variance and noise variance, float64[m] each, from cross kernels float64[K, m, n]."""
         mixed = torch.einsum("sb,bmn->smn", self.mixture, cross)
         means = torch.einsum("smn,sn->sm", mixed, self.alpha)
         solved = torch.linalg.solve_triangular(self.factor, mixed.transpose(1, 2), upper=False)
@@ -75,21 +80,26 @@ class GP(Head):
     ----------
     dim : int
         Length of the embedding.
-    mixtures, ratios : sequences
-        The grid of settings.
+    fingerprints : sequence of str
+        Fields of `MolBatch` that get a Tanimoto kernel each.
+    ratios : sequence of float
+        Noise-to-signal ratios; with `mixtures` they make the grid of settings.
     """
 
     kinds = frozenset({"classification", "regression"})
-    needs = frozenset({"counts"})
+    learned_kernels: ClassVar[int] = 2
 
     def __init__(
         self,
         dim: int = 256,
-        mixtures: Sequence[Sequence[float]] = MIXTURES,
+        fingerprints: Sequence[str] = ("counts", "pairs"),
         ratios: Sequence[float] = RATIOS,
     ) -> None:
         super().__init__()
-        grid = [(*mixture, ratio) for mixture in mixtures for ratio in ratios]
+        self.fingerprints = tuple(fingerprints)
+        self.needs = frozenset(fingerprints)
+        kernels = self.learned_kernels + len(self.fingerprints)
+        grid = [(*mixture, ratio) for mixture in mixtures(kernels) for ratio in ratios]
         self.register_buffer("grid", torch.tensor(grid, dtype=torch.float64), persistent=False)
         self.log_relevance = nn.Parameter(torch.zeros(dim))
         self.log_length = nn.Parameter(torch.tensor(math.log(0.7)))
@@ -107,13 +117,17 @@ class GP(Head):
         scaled = encoder(mols).double() * self.log_relevance.double().exp()
         return scaled / scaled.norm(dim=1, keepdim=True).clamp(min=1e-9)
 
-    def kernels(self, a: Tensor, b: Tensor, counts_a: Tensor, counts_b: Tensor) -> Tensor:
-        """Linear, Matern-5/2 and Tanimoto kernels float64[3, n, m], each 1 on the diagonal."""
+    def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        """Linear and Matern-5/2 kernels float64[n, m] of unit vectors, each 1 on the diagonal."""
         linear = a @ b.T
         # sqrt has no gradient at 0, where identical compounds are.
         distance = (2 - 2 * linear).clamp(min=1e-12).sqrt() * (math.sqrt(5) / self.log_length.double().exp())
-        matern = (1 + distance + distance.square() / 3) * torch.exp(-distance)
-        return torch.stack([linear, matern, tanimoto(counts_a, counts_b).double()])
+        return [linear, (1 + distance + distance.square() / 3) * torch.exp(-distance)]
+
+    def kernels(self, a: Tensor, b: Tensor, mols_a: MolBatch, mols_b: MolBatch) -> Tensor:
+        """All kernels float64[K, n, m], the learned ones first, then one a fingerprint."""
+        fixed = [tanimoto(mols_a.need(name), mols_b.need(name)).double() for name in self.fingerprints]
+        return torch.stack([*self.learned(a, b), *fixed])
 
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
@@ -123,14 +137,14 @@ class GP(Head):
             y = 2 * y - 1
         centre = y.mean()
         spread = torch.ones_like(centre) if classes else y.std(correction=0).clamp(min=1e-6)
-        phi, counts = self.features(encoder, support.mols), support.mols.need("counts")
-        posterior = self._posterior(self.kernels(phi, phi, counts, counts), (y - centre) / spread)
+        own, phi = support.mols, self.features(encoder, support.mols)
+        posterior = self._posterior(self.kernels(phi, phi, own, own), (y - centre) / spread)
         n_pos = float((support.y > 0.5).sum()) if classes else 0.0
         odds = math.log((n_pos + 0.5) / (len(support) - n_pos + 0.5))
         size = math.log(len(support) / 32)
 
         def predict(mols: MolBatch) -> Prediction:
-            cross = self.kernels(self.features(encoder, mols), phi, mols.need("counts"), counts)
+            cross = self.kernels(self.features(encoder, mols), phi, mols, own)
             mean, variance, noise = posterior.latent(cross)
             if not classes:
                 return Gaussian(centre + spread * mean, spread * (variance + noise).sqrt())
@@ -145,7 +159,7 @@ class GP(Head):
     def _posterior(self, kernels: Tensor, y: Tensor) -> _Posterior:
         n = len(y)
         grid = self.get_buffer("grid")
-        mixture, ratio = grid[:, :3], grid[:, 3]
+        mixture, ratio = grid[:, :-1], grid[:, -1]
         covariance = torch.einsum("sb,bmn->smn", mixture, kernels)
         factor = cholesky(covariance + ratio[:, None, None] * torch.eye(n, dtype=y.dtype, device=y.device))
         white = torch.linalg.solve_triangular(factor, y.expand(len(grid), n)[..., None], upper=False)
@@ -169,9 +183,13 @@ class GP(Head):
 class TanimotoGP(GP):
     """The fingerprint-only corner: a Tanimoto GP on ECFP4 counts, which needs no meta-training."""
 
-    def __init__(self, ratios: Sequence[float] = RATIOS) -> None:
-        super().__init__(dim=1, mixtures=((0.0, 0.0, 1.0),), ratios=ratios)
+    learned_kernels = 0
+
+    def __init__(self, fingerprints: Sequence[str] = ("counts",), ratios: Sequence[float] = RATIOS) -> None:
+        super().__init__(1, fingerprints, ratios)
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
-        counts = mols.need("counts")
-        return torch.ones(len(mols), 1, dtype=torch.float64, device=counts.device)
+        return torch.zeros(len(mols), 0, dtype=torch.float64, device=self.link.device)
+
+    def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
+        return []

@@ -27,6 +27,9 @@ Weights = dict[str, dict[str, Tensor]]
 class _Adapted(Head):
     """Score = output layer on the layer-normalized embedding, adapted by full-batch gradient descent.
 
+    The embedding is taken to the frame of the support set (`_centred`), in which a step size below 2 is
+    safe for values and below 8 for classes.
+
     The output layer works in float64, the encoder in its own precision, and autocast is off: a
     gradient step in bfloat16 is mostly rounding. The start, the normalization, the step sizes and (for
     regression) the noise are meta-learned. `std` is that of the Laplace approximation of the output
@@ -48,7 +51,7 @@ class _Adapted(Head):
     second_order: ClassVar[bool] = True
 
     def __init__(
-        self, dim: int, steps: int = 5, eval_steps: int = 10, rate: float = 0.5, l2: float = 0.0
+        self, dim: int, steps: int = 5, eval_steps: int = 10, rate: float = 1.0, l2: float = 0.0
     ) -> None:
         super().__init__()
         if min(steps, eval_steps) < 0 or rate <= 0 or l2 < 0:
@@ -82,19 +85,21 @@ class _Adapted(Head):
         with _full_precision(support):
             *_, weights = self._descend(self._objective(encoder, support), self.start(encoder))
             features = self._features(self.embedder(encoder, support.mols)(weights))
+            frame = _centred(features)
+            features = frame(features)
             likelihood = self._likelihood(support)
             information = likelihood.information(_score(features, weights))
             variance = laplace(features, information)
 
         def predict(mols: MolBatch) -> Prediction:
             with _full_precision(support):
-                query = self._features(self.embedder(encoder, mols)(weights))
+                query = frame(self._features(self.embedder(encoder, mols)(weights)))
                 return likelihood.prediction(_score(query, weights), variance(query))
 
         return predict
 
     def _features(self, embedding: Tensor) -> Tensor:
-        """float64[n, dim] of about unit length, so that step sizes mean the same for every encoder."""
+        """float64[n, dim] of about unit length, whatever the scale of the encoder."""
         gain, offset = self.norm.weight.double(), self.norm.bias.double()
         return F.layer_norm(embedding.double(), (self.dim,), gain, offset) / math.sqrt(self.dim)
 
@@ -111,7 +116,8 @@ class _Adapted(Head):
         )
 
         def objective(weights: Weights) -> Tensor:
-            loss = likelihood.loss(_score(self._features(embed(weights)), weights))
+            features = self._features(embed(weights))
+            loss = likelihood.loss(_score(_centred(features)(features), weights))
             if self.l2:
                 loss = loss + 0.5 * self.l2 * _squared_distance(weights, start)
             return loss
@@ -163,7 +169,7 @@ class MAML(_Adapted):
         dim: int,
         steps: int = 5,
         eval_steps: int = 10,
-        rate: float = 0.5,
+        rate: float = 1.0,
         encoder_rate: float = 0.01,
         l2: float = 0.0,
     ) -> None:
@@ -205,3 +211,14 @@ def _score(features: Tensor, weights: Weights) -> Tensor:
 def _squared_distance(a: Weights, b: Weights) -> Tensor:
     terms = [(a[group][name] - b[group][name]).square().sum() for group in a for name in a[group]]
     return torch.stack([term.double() for term in terms]).sum()
+
+
+def _centred(features: Tensor) -> Callable[[Tensor], Tensor]:
+    """Takes features to the frame of the support set: its mean at 0, its mean squared length about 1.
+
+    Compounds of one assay resemble each other; what tells them apart would be a small part of the
+    features, and a step size that is safe for the rest would hardly move along it.
+    """
+    centre = features.mean(0)
+    scale = ((features - centre).square().sum(1).mean() + 1e-3).sqrt()
+    return lambda x: (x - centre) / scale

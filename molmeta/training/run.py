@@ -251,6 +251,8 @@ class _Run:
     def resume_into(self, model: nn.Module, optim: torch.optim.Optimizer) -> None:
         if any(key.startswith("model/") for key in self.stored):
             unpack(self.stored, model, optim)
+        elif "random/cpu" in self.stored:
+            torch.set_rng_state(self.stored["random/cpu"])
 
     def save(self, tensors: dict[str, torch.Tensor]) -> None:
         whole = {f"learner/{key}": value for key, value in self.learner.state_dict().items()}

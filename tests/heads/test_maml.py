@@ -126,6 +126,22 @@ def test_inner_losses_fall(kind: Variant, target: Kind) -> None:
 
 
 @every_variant
+def test_compounds_that_resemble_each_other_are_told_apart(kind: Variant) -> None:
+    """A part of the embedding that all compounds share must not slow the inner loop down."""
+    head, _ = built(kind)
+    nn.init.zeros_(head.output["weight"])
+    support = data(20)
+    alike = torch.tensor([5.0, 1.0, -3.0]) + 0.05 * torch.randn(
+        20, DIM, generator=torch.Generator().manual_seed(0)
+    )
+    alike[:, 1] += 0.5 * support.y
+    embedded = MolBatch(n=20, embedding=alike)
+    frozen = Labelled(embedded, support.y, support.relation, support.target)
+    losses = head.inner_losses(Frozen(DIM), frozen)
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@every_variant
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_adapts_without_gradients(
     kind: Variant, mode: type[torch.no_grad] | type[torch.inference_mode]
@@ -195,7 +211,7 @@ def test_std_of_a_value_includes_the_noise() -> None:
     head, encoder = built(ANIL)
     support = data(target="regression")
     std = head.condition(encoder, support)(support.mols).std
-    noise = math.exp(float(head.log_noise)) * support.y.double().std(correction=0)
+    noise = math.exp(head.log_noise.item()) * support.y.double().std(correction=0)
     assert (std > noise).all()
     far = MolBatch(n=1, counts=torch.tensor([[-9.0, -9.0, 9.0, 9.0]]))
     assert head.condition(encoder, support)(far).std > std.mean()

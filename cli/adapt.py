@@ -1,0 +1,148 @@
+"""`molmeta adapt`: a model of one assay, and a verdict on it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import render
+from .options import (
+    ActiveIf,
+    Actives,
+    AssayFile,
+    Censored,
+    Conflicts,
+    Decimal,
+    Device,
+    Force,
+    IdColumn,
+    Inactives,
+    Json,
+    LabelColumn,
+    LowerIsBetter,
+    Model,
+    Seed,
+    SmilesColumn,
+    TrustInput,
+    Unit,
+    read,
+    refuse_existing,
+)
+
+if TYPE_CHECKING:
+    from molmeta.adaptreport import AdaptReport
+    from molmeta.verdict import Verdict
+
+
+def adapt(
+    assay: AssayFile = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Model file; default ASSAY.molmeta, here.")
+    ] = None,
+    model: Model = "base",
+    head: Annotated[str | None, typer.Option(help="One head, in place of the average.")] = None,
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Try to fine-tune the encoder; kept only if it helps.")
+    ] = False,
+    no_verdict: Annotated[bool, typer.Option("--no-verdict", help="Leave out the comparison.")] = False,
+    device: Device = "auto",
+    seed: Seed = 0,
+    force: Force = False,
+    reference_only: Annotated[
+        bool, typer.Option("--reference-only", help="Leave the weights out; loading needs the same --model.")
+    ] = False,
+    smiles_column: SmilesColumn = None,
+    label_column: LabelColumn = None,
+    id_column: IdColumn = None,
+    unit: Unit = None,
+    decimal: Decimal = None,
+    censored: Censored = None,
+    conflicts: Conflicts = None,
+    lower_is_better: LowerIsBetter = False,
+    active_if: ActiveIf = None,
+    actives: Actives = None,
+    inactives: Inactives = None,
+    trust_input: TrustInput = False,
+    json: Json = False,
+) -> None:
+    """Make a model of an assay and say how good it is.
+
+    The structure and the label column are found by content. The verdict compares the model with
+    guessing, the nearest neighbours and a random forest by cross-validation on this assay.
+    """
+    from molmeta import adaptation
+
+    if out is not None:
+        refuse_existing(out, force)
+    found = read(
+        assay,
+        smiles_column=smiles_column,
+        label_column=label_column,
+        id_column=id_column,
+        unit=unit,
+        decimal=decimal,
+        censored=censored,
+        conflicts=conflicts,
+        lower_is_better=lower_is_better,
+        active_if=active_if,
+        actives=actives,
+        inactives=inactives,
+        trusted=trust_input,
+    )
+    out = out or Path(_file_name(found.name))
+    refuse_existing(out, force)
+    with render.progress(f"adapting to {found.name}"):
+        predictor = adaptation.adapt(
+            found, model, device=device, seed=seed, verdict=not no_verdict, head=head, fine_tune=fine_tune
+        )
+    predictor.save(out, force=force, reference_only=reference_only)
+    if json:
+        render.json_object(asdict(predictor.report) | {"path": str(out)})
+        return
+    _show(predictor.report)
+    render.line(f"Saved {out} ({out.stat().st_size / 1e6:.1f} MB), after {predictor.report.seconds:.1f} s")
+    render.line(f"Next: molmeta score {out} LIBRARY")
+
+
+def _file_name(assay: str) -> str:
+    """Name of the model file: that of the assay, without what does not belong in a file name."""
+    return (re.sub(r"[^\w.+-]+", "_", assay).strip("_.") or "assay") + ".molmeta"
+
+
+def _show(report: AdaptReport) -> None:
+    for note in report.notes:
+        render.line(note)
+    render.line()
+    if report.n_active is not None:
+        extent = f"{report.n_active} active and {report.n - report.n_active} inactive"
+    else:
+        low, high = report.span or (float("nan"), float("nan"))
+        extent = f"{report.target.model_unit or report.target.name} from {low:.3g} to {high:.3g}"
+    render.line(f"Model {report.model} adapted to {report.assay}: {report.n} compounds, {extent}")
+    heads = ", ".join(f"{name} {weight:.0%}" for name, weight in report.heads.items())
+    render.line(f"Heads and their weights: {heads}{'; encoder fine-tuned' if report.fine_tuned else ''}")
+    render.line(f"In meta-training: {report.seen} of the {report.n} compounds, in other assays")
+    for warning in report.warnings:
+        render.line(f"Warning: {warning}")
+    if report.verdict is not None:
+        _show_verdict(report.verdict)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    render.line()
+    if verdict.scores:
+        others = list(verdict.others)
+        rows = [
+            [name, _pm(estimate), *(_pm(verdict.others[o].get(name)) for o in others), _pm(verdict.differences.get(name))]
+            for name, estimate in verdict.scores.items()
+        ]
+        render.table(["method", verdict.metric, *others, f"molmeta minus it ({verdict.metric})"], rows)
+    render.line(f"Verdict: {verdict.sentence}")
+
+
+def _pm(estimate: tuple[float, float] | None) -> str:
+    return "" if estimate is None else f"{estimate[0]:.2f} ± {estimate[1]:.2f}"

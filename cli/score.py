@@ -1,0 +1,2 @@
+def score() -> None:
+    """x."""

@@ -1,0 +1,207 @@
+"""`adapt`: a new assay and a meta-trained model in, a calibrated `Predictor` of the assay out, in seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+from molmeta.adaptreport import AdaptReport
+from molmeta.bundle import Origin, rounded
+from molmeta.calibration import Conformal, Domain, Platt
+from molmeta.checkpoint import load_checkpoint
+from molmeta.crossvalidation import draw_folds, predict_held_out
+from molmeta.data.assay import Assay
+from molmeta.data.episode import Labelled
+from molmeta.data.support import Support
+from molmeta.data.table import read_assay
+from molmeta.ensemble import Ensemble, open_ensemble, pick_device
+from molmeta.errors import ConfigError
+from molmeta.fitting import FEWEST_TO_TUNE, Averaging, FineTuning, can_fine_tune
+from molmeta.learner import Learner
+from molmeta.prediction import Bernoulli, Prediction
+from molmeta.predictor import Predictor
+from molmeta.verdict import judge
+
+# Exact Gaussian processes take n^2 memory and n^3 time for every setting that they average over.
+MOST_COMPOUNDS = 1024
+_FEW = 10
+
+
+def adapt(
+    assay: Assay | str | Path | pd.DataFrame,
+    model: Learner | str | Path = "base",
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    verdict: bool = True,
+    head: str | None = None,
+    fine_tune: bool = False,
+    **reading: Any,
+) -> Predictor:
+    """Adapts a meta-trained model to an assay.
+
+    The heads of the model are averaged by their cross-validated log predictive score on the assay
+    (pseudo-BMA+, with a prior for the model's default head), calibrated on held-out predictions, and
+    compared with guessing, kNN and a random forest by repeated cross-validation.
+
+    Parameters
+    ----------
+    assay : Assay, path or DataFrame
+        What is no `Assay` goes through `read_assay` with the options `reading`.
+    model : str, path or Learner
+        Name of a shipped checkpoint, folder of another, or a learner.
+    device : str
+        "auto", "cpu", "cuda", "cuda:0", ...
+    seed : int
+        Of the splits.
+    verdict : bool
+        Whether to compare with the baselines, which takes nearly all of the time.
+    head : str or None
+        One head instead of the average.
+    fine_tune : bool
+        Try to fine-tune the encoder; kept only where held-out compounds are predicted better.
+
+    Raises
+    ------
+    InputError
+        The assay cannot be read (see `read_assay`); NotEnoughData where it has one class or one value.
+    CheckpointError, ConfigError
+        The model cannot be loaded; it has no such head; no such device.
+    """
+    started = time.perf_counter()
+    assay, notes = _limited(_read(assay, reading), seed)
+    origin = None if isinstance(model, Learner) else Origin.of(model)
+    learner = rounded(model if isinstance(model, Learner) else load_checkpoint(model))
+    start = open_ensemble(learner.to(pick_device(device)), assay.target.kind, head)
+    support = Support.of(assay)
+    bare = support.labelled(start.needs | {"counts"}).to(start.device)
+    fit = _fit(Averaging(start, seed), bare)
+    if fine_tune:
+        fit, note = _try_fine_tuning(fit, bare)
+        notes.append(note)
+    tuned = fit.way.tunes
+    predictor = Predictor(
+        ensemble=fit.ensemble,
+        support=support,
+        calibration=_calibrate(fit.held_out, bare),
+        domain=Domain.fit(bare.mols.need("counts"), fit.held_out),
+        report=_report(assay, learner, fit, notes),
+        origin=None if tuned else origin,
+    )
+    judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
+    report = replace(predictor.report, verdict=judged, seconds=time.perf_counter() - started)
+    return replace(predictor, report=report)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A way to fit, what it gave on the whole support set, and its held-out prediction, if possible."""
+
+    way: Averaging
+    ensemble: Ensemble
+    held_out: Prediction | None
+
+
+def _fit(way: Averaging, bare: Labelled) -> _Fit:
+    data = way.data(bare)
+    ensemble, folds = way.fit(data), draw_folds(bare, way.seed)
+    # The weights of the heads are few and strongly averaged: they need no folds of their own here, and
+    # the verdict gives them some. Weights of an encoder do.
+    method = way if way.tunes else ensemble.condition
+    return _Fit(way, ensemble, predict_held_out(method, data, folds) if folds else None)
+
+
+def _try_fine_tuning(plain: _Fit, bare: Labelled) -> tuple[_Fit, str]:
+    """The fine-tuned fit where it predicts held-out compounds better by more than a standard error."""
+    if plain.held_out is None or not can_fine_tune(bare):
+        return plain, f"not fine-tuned: that needs {FEWEST_TO_TUNE} compounds, two of each class"
+    tuned = _fit(FineTuning(plain.way.start, plain.way.seed), bare)
+    assert tuned.held_out is not None
+    exact, y = bare.relation == 0, bare.y.double()
+    gain = (tuned.held_out.log_prob(y) - plain.held_out.log_prob(y))[exact].cpu().double().numpy()
+    mean, error = float(gain.mean()), float(gain.std(ddof=1)) / len(gain) ** 0.5
+    measured = f"log score of held-out compounds {mean:+.3f} ± {error:.3f}"
+    if mean > error:
+        return tuned, f"fine-tuned on this assay, and kept: {measured}"
+    return plain, f"fine-tuned on this assay, and put back: {measured}"
+
+
+def _read(assay: Assay | str | Path | pd.DataFrame, reading: dict[str, Any]) -> Assay:
+    if not isinstance(assay, Assay):
+        return read_assay(assay, **reading)
+    if reading:
+        raise ConfigError(f"{', '.join(reading)}: options for reading a table, but the assay is read already")
+    return assay
+
+
+def _limited(assay: Assay, seed: int) -> tuple[Assay, list[str]]:
+    """At most MOST_COMPOUNDS compounds, drawn at random, and a note where some were left out."""
+    n = len(assay)
+    if n <= MOST_COMPOUNDS:
+        return assay, []
+    keep = np.sort(np.random.default_rng(seed).permutation(n)[:MOST_COMPOUNDS])
+    smaller = replace(
+        assay,
+        molecules=tuple(assay.molecules[i] for i in keep),
+        values=assay.values[keep],
+        relations=assay.relations[keep],
+        ids=tuple(assay.ids[i] for i in keep) if assay.ids else (),
+        replicates=tuple(assay.replicates[i] for i in keep) if assay.replicates else (),
+    )
+    return smaller, [f"{MOST_COMPOUNDS} of {n} compounds were drawn at random; the others are not used"]
+
+
+def _calibrate(held_out: Prediction | None, data: Labelled) -> Platt | Conformal:
+    exact = (data.relation == 0).cpu()
+    y = data.y.cpu().double()
+    if data.target.kind == "classification":
+        if held_out is None:
+            return Platt.unfitted(float(y.mean()))
+        assert isinstance(held_out, Bernoulli)
+        return Platt.fit(held_out.logit.cpu().double().numpy(), y.numpy())
+    if held_out is None:
+        return Conformal()
+    z = (y - held_out.mean.cpu()) / held_out.std.cpu()
+    return Conformal.fit(z[exact].double().numpy())
+
+
+def _report(assay: Assay, learner: Learner, fit: _Fit, notes: list[str]) -> AdaptReport:
+    classes = assay.target.kind == "classification"
+    return AdaptReport(
+        assay=assay.name,
+        model=learner.name,
+        target=assay.target,
+        n=len(assay),
+        n_rows=assay.n_rows,
+        rejected=len(assay.rejected),
+        unlabelled=len(assay.unlabelled),
+        n_active=int(assay.values.sum()) if classes else None,
+        span=None if classes else (float(assay.values.min()), float(assay.values.max())),
+        heads=fit.ensemble.weights,
+        fine_tuned=fit.way.tunes,
+        seen=int(learner.knows([molecule.smiles for molecule in assay.molecules]).sum()),
+        verdict=None,
+        notes=(*assay.notes, *notes),
+        warnings=tuple(_warnings(assay)),
+        seconds=0.0,
+    )
+
+
+def _warnings(assay: Assay) -> Iterator[str]:
+    n = len(assay)
+    if assay.target.kind == "classification":
+        fewest = min(int(assay.values.sum()), n - int(assay.values.sum()))
+        if n < _FEW or fewest < 3:
+            yield f"low_evidence: {n} compounds, {fewest} of the rarer class; take the numbers as a first guess"
+    elif (exact := int((assay.relations == 0).sum())) < _FEW:
+        yield f"low_evidence: {exact} exact values; the intervals are not conformal below {_FEW}"
+    scaffolds = {MurckoScaffold.MurckoScaffoldSmiles(mol=molecule.mol) for molecule in assay.molecules}
+    if n >= _FEW and len(scaffolds) == 1:
+        yield f"single_scaffold: all {n} compounds share one scaffold; the model speaks for that series only"

@@ -1,0 +1,145 @@
+"""Rows of an assay file before anything is read into them: structure text, label cells, identifier."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from molmeta.chem.molecule import Rejection
+from molmeta.data.columns import Header, find_companion, find_identifier, find_label, find_smiles
+from molmeta.data.delimited import Row
+from molmeta.data.headers import plain
+from molmeta.data.measure import Cell
+from molmeta.data.raw import RawTable, Tables, open_table
+from molmeta.errors import NotEnoughData
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Column names given by the user; None where they are to be found."""
+
+    smiles: str | None = None
+    label: str | None = None
+    identifier: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: where it is, and its cells that matter; `problem` where it is no row at all."""
+
+    row: int
+    line: int
+    smiles: str
+    label: Cell
+    identifier: str = ""
+    problem: Rejection | None = None
+
+
+@dataclass(frozen=True)
+class Entries:
+    """All rows of an assay file.
+
+    Attributes
+    ----------
+    file, name : str
+        For messages, and the default name of the assay.
+    smiles_column, label_column : str
+    rows : tuple of Entry
+    notes : tuple of str
+    """
+
+    file: str
+    name: str
+    smiles_column: str
+    label_column: str
+    rows: tuple[Entry, ...]
+    notes: tuple[str, ...]
+
+
+def labelled_entries(source: Tables, wanted: Wanted, *, trusted: bool = False) -> Entries:
+    """Rows of a table with columns of structures and labels; raises InputError where either is missing."""
+    table = open_table(source, trusted=trusted)
+    rows = _all_rows(table)
+    header = _header(table, rows)
+    smiles = find_smiles(header, wanted.smiles, table.structure)
+    label = find_label(header, smiles, wanted.label)
+    unit, relation = (find_companion(header, label, kind) for kind in ("unit", "relation"))
+    taken = [i for i in (smiles, label, unit, relation) if i is not None]
+    identifier = find_identifier(header, taken, wanted.identifier)
+
+    def entry(row: Row) -> Entry:
+        def cell(index: int | None) -> str:
+            return "" if index is None or row.problem is not None else row.cells[index]
+
+        label_cell = Cell(cell(label), cell(unit), cell(relation))
+        return Entry(row.number, row.line, cell(smiles), label_cell, cell(identifier), row.problem)
+
+    used = {"labels": label, "units": unit, "signs": relation, "identifiers": identifier}
+    said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
+    notes = [*table.notes, said, *_endpoints(header, rows)]
+    return Entries(
+        table.name,
+        table.stem,
+        header.names[smiles],
+        header.names[label],
+        tuple(map(entry, rows)),
+        tuple(notes),
+    )
+
+
+def listed_entries(actives: Tables, inactives: Tables, wanted: Wanted, *, trusted: bool = False) -> Entries:
+    """Rows of two files of structures, actives first; rows of the second are counted on from the first."""
+    found: list[Entry] = []
+    notes: list[str] = []
+    tables: list[RawTable] = []
+    column = ""
+    for source, label in ((actives, "1"), (inactives, "0")):
+        table = open_table(source, trusted=trusted)
+        rows = _all_rows(table)
+        header = _header(table, rows)
+        smiles = find_smiles(header, wanted.smiles, table.structure)
+        identifier = find_identifier(header, [smiles], wanted.identifier)
+        start = len(found)
+        for row in rows:
+            good = row.problem is None
+            problem = row.problem and Rejection(
+                start + row.number, row.problem.text, row.problem.reason, f"{table.name} {row.problem.detail}"
+            )
+            name = row.cells[identifier] if good and identifier is not None else ""
+            text = row.cells[smiles] if good else ""
+            found.append(
+                Entry(start + row.number, row.line, text, Cell(label if good else ""), name, problem)
+            )
+        notes += [*table.notes, f"rows {start + 1} to {len(found)} are those of {table.name}, label {label}"]
+        tables.append(table)
+        column = column or header.names[smiles]
+    file = f"{tables[0].name} and {tables[1].name}"
+    return Entries(file, tables[0].stem, column, "active", tuple(found), tuple(notes))
+
+
+def _all_rows(table: RawTable) -> list[Row]:
+    rows = list(table.rows)
+    if not rows:
+        raise NotEnoughData(f"{table.name} has a header but no rows; wanted at least 2 labelled compounds")
+    return rows
+
+
+def _header(table: RawTable, rows: Sequence[Row]) -> Header:
+    return Header(table.name, table.header, [row.cells for row in rows if row.problem is None])
+
+
+def _endpoints(header: Header, rows: Sequence[Row]) -> list[str]:
+    """A warning where an export mixes endpoints in one column of values."""
+    notes = []
+    for index, name in enumerate(header.names):
+        if plain(name) in ("standard_type", "activity_type"):
+            kinds = Counter(
+                row.cells[index] for row in rows if row.problem is None and row.cells[index].strip()
+            )
+            if len(kinds) > 1:
+                shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(5))
+                notes.append(
+                    f"the values mix endpoints: {shown}; filter the file if they should not be one assay"
+                )
+    return notes

@@ -1,0 +1,204 @@
+"""Libraries of any size, read in chunks of text with constant memory; structures are parsed when scored."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from molmeta.chem.molecule import Rejection
+from molmeta.data.columns import Header, find_identifier, find_smiles
+from molmeta.data.delimited import Row
+from molmeta.data.raw import RawTable, Tables, open_table
+from molmeta.errors import ConfigError, InputError, MolmetaError
+
+Sources = Tables | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class LibraryChunk:
+    """Consecutive rows of a library.
+
+    Attributes
+    ----------
+    first_row : int
+        Row of the first one, counted from 1 over the data rows of all files.
+    header : tuple of str
+        Column names of the input.
+    cells : list of tuple of str
+        The input columns verbatim, one tuple a row. Where a row could not be cut into cells: its raw text
+        in the first and blanks in the others.
+    smiles : list of str
+        Structure of each row as text; "" where the row could not be cut into cells.
+    rejected : tuple of Rejection
+        Rows of this chunk that could not be cut into cells (ragged, too large); all others are for
+        `molmeta.chem.smiles.read_smiles`.
+    """
+
+    first_row: int
+    header: tuple[str, ...]
+    cells: list[tuple[str, ...]]
+    smiles: list[str]
+    rejected: tuple[Rejection, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+
+class Library:
+    """A library that is read while it is iterated over; made by `read_library`.
+
+    Attributes
+    ----------
+    header : tuple of str
+        Known before the first chunk, also where there are no rows.
+    smiles_column, id_column : int or None
+        Positions in `header`; None where there are no rows, or no identifiers.
+    chunk : int
+        Rows a chunk; its borders depend on nothing else.
+    notes : list of str
+        What was decided; may grow while the library is read.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Tables],
+        smiles_column: str | None,
+        id_column: str | None,
+        chunk: int,
+        trusted: bool,
+    ) -> None:
+        self._sources, self._trusted = tuple(sources), trusted
+        # The first table stays open because stdin can be opened only once.
+        first = open_table(self._sources[0], trusted=trusted)
+        self._first: RawTable | None = first
+        self._streams = not all(isinstance(s, pd.DataFrame) or _is_path(s) for s in sources)
+        self.header, self.notes, self.chunk = first.header, first.notes, chunk
+        header = Header(first.name, first.header, first.sample)
+        empty = not first.sample and smiles_column is None and first.structure is None
+        self.smiles_column = (
+            _by_name(header) if empty else find_smiles(header, smiles_column, first.structure)
+        )
+        self.id_column = find_identifier(header, [self.smiles_column or 0], id_column)
+        for source in self._sources[1:]:
+            self._check_header(open_table(source, trusted=trusted))
+
+    def __iter__(self) -> Iterator[LibraryChunk]:
+        """Chunks in the order of the rows; files can be read again, a stream only once.
+
+        Raises
+        ------
+        InputError
+            A file breaks off (after all rows before that were yielded), or a stream was read before.
+        """
+        for first_row, rows in _batches(self._rows(), self.chunk):
+            yield self._chunk(first_row, rows)
+
+    def _rows(self) -> Iterator[Row]:
+        first, self._first = self._first, None
+        if first is None and self._streams:
+            raise InputError("this library is a stream and was read already; give a file to read it again")
+        for i, source in enumerate(self._sources):
+            table = first if i == 0 and first is not None else open_table(source, trusted=self._trusted)
+            self._check_header(table)
+            yield from table.rows
+
+    def _check_header(self, table: RawTable) -> None:
+        if table.header != self.header:
+            raise InputError(
+                f"{table.name} has the columns {', '.join(table.header)}, but the first file has "
+                f"{', '.join(self.header)}; wanted the same in all: score them apart"
+            )
+
+    def _chunk(self, first_row: int, rows: list[Row]) -> LibraryChunk:
+        column = self.smiles_column
+        rejected = [
+            Rejection(number, row.problem.text, row.problem.reason, row.problem.detail)
+            for number, row in enumerate(rows, first_row)
+            if row.problem is not None
+        ]
+        if column is None and len(rejected) < len(rows):
+            raise InputError(f"no column of SMILES among {', '.join(self.header)}; give --smiles-column")
+        smiles = ["" if column is None or row.problem is not None else row.cells[column] for row in rows]
+        return LibraryChunk(first_row, self.header, [row.cells for row in rows], smiles, tuple(rejected))
+
+
+def read_library(
+    source: Sources,
+    *,
+    smiles_column: str | None = None,
+    id_column: str | None = None,
+    chunk: int = 4096,
+    trusted: bool = False,
+) -> Library:
+    """Open a library of compounds; its rows are read when the result is iterated over.
+
+    Parameters
+    ----------
+    source : path, glob pattern, several paths, binary stream, "-" (stdin) or DataFrame
+        .csv .tsv .smi .sdf .parquet, also .gz, told by content; several files must have the same columns.
+    smiles_column, id_column : str or None
+        Column names; None: found by content and name in the first 200 rows.
+    chunk : int
+        Rows a chunk.
+    trusted : bool
+        Leave out the limit on how far gzip may unpack.
+
+    Returns
+    -------
+    Library
+        Iterator of `LibraryChunk`, with the header at hand; nothing is yielded where there are no rows.
+
+    Raises
+    ------
+    InputError
+        No such file, no or several columns of structures, or files with different columns.
+    """
+    if chunk < 1:
+        raise ConfigError(f"chunk={chunk} is not a number of rows; wanted 1 or more")
+    return Library(_sources(source), smiles_column, id_column, chunk, trusted)
+
+
+def _sources(source: Sources) -> Sequence[Tables]:
+    if isinstance(source, Sequence) and not isinstance(source, str):
+        if not source:
+            raise InputError("the list of library files is empty; wanted at least one")
+        return [path for item in source for path in _sources(item)]
+    if isinstance(source, str) and glob.has_magic(source) and not Path(source).exists():
+        found = sorted(glob.glob(source))
+        if not found:
+            raise InputError(f"no file matches {source}")
+        return found
+    return [source]
+
+
+def _is_path(source: Tables) -> bool:
+    return isinstance(source, str | Path) and source != "-"
+
+
+def _by_name(header: Header) -> int | None:
+    """The column of structures of a table without good rows, where its name says so."""
+    try:
+        return find_smiles(header)
+    except InputError:
+        return None
+
+
+def _batches(rows: Iterator[Row], size: int) -> Iterator[tuple[int, list[Row]]]:
+    """Rows in lists of `size`, with the number of the first; an error comes after the rows before it."""
+    start, batch = 1, []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == size:
+                yield start, batch
+                start, batch = start + size, []
+    except MolmetaError:
+        if batch:
+            yield start, batch
+        raise
+    if batch:
+        yield start, batch

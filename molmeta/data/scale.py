@@ -1,0 +1,105 @@
+"""The scale of a column of values: its one unit, which way is better, and the way to the model's scale."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from molmeta.data.headers import canonical_unit, plain, says_potency, unit_in
+from molmeta.data.labels import Label, Reading, Unreadable
+from molmeta.errors import InputError
+from molmeta.units import MOLAR, Target
+
+# Nothing is as potent as 1e-15 mol/L or as weak as 10 mol/L: such a "pIC50" is a concentration.
+P_RANGE = (-1.0, 15.0)
+
+
+def one_unit(
+    name: str, where: str, readings: list[Reading], given: str | None
+) -> tuple[str | None, list[Reading]]:
+    """The unit of all values, and the readings in it.
+
+    Parameters
+    ----------
+    name, where : str
+        The column, and file and column for messages.
+    readings : list of Label, Blank or Unreadable
+        On the file's scale.
+    given : str or None
+        Unit named by the user: rows that state another one become Unreadable.
+
+    Raises
+    ------
+    InputError
+        Mixed units, a concentration without a unit, concentrations in a column of p-values.
+    """
+    if given is not None:
+        wanted = canonical_unit(given) or given.strip()
+        return wanted, [_in_unit(r, wanted) for r in readings]
+    default = unit_in(name)
+    groups = Counter(r.unit or default for r in readings if isinstance(r, Label))
+    if len(groups) > 1:
+        shown = ", ".join(f"{count} rows in {have or 'no unit'}" for have, count in groups.most_common(5))
+        raise InputError(
+            f"{where} mixes units ({shown}); wanted one: convert them, "
+            "or give --unit to use only the rows in that unit"
+        )
+    unit = next(iter(groups)) if groups else default
+    values = [r.value for r in readings if isinstance(r, Label)]
+    if unit is None and says_potency(name):
+        raise InputError(
+            f"{where} is a concentration without a unit; give --unit nM (or uM, M, ...), "
+            "or --unit pIC50 where the values are -log10 of mol/L already"
+        )
+    if (
+        unit
+        and re.match(r"p[A-Z]", unit)
+        and values
+        and not P_RANGE[0] <= min(values) <= max(values) <= P_RANGE[1]
+    ):
+        odd = next(v for v in values if not P_RANGE[0] <= v <= P_RANGE[1])
+        raise InputError(
+            f"{where} is on a p-scale but holds {odd:g}, which looks like a concentration; "
+            "wanted one scale: convert those rows, or give --unit"
+        )
+    return unit, readings
+
+
+def _in_unit(reading: Reading, unit: str) -> Reading:
+    if isinstance(reading, Label) and reading.unit not in (None, unit):
+        return Unreadable(f"{reading.value:g}", f"its unit is {reading.unit}, wanted {unit}")
+    return reading
+
+
+def weak_is_high(name: str, unit: str | None) -> bool:
+    """Whether large values are weak ones: a potency that is not on the p-scale (ug/mL, logIC50)."""
+    logarithm = plain(name).startswith("log") and says_potency(re.sub(r"(?i)^log[\s_]*", "", name))
+    return logarithm or (says_potency(name) and unit not in MOLAR and not re.match(r"p[A-Z]", unit or ""))
+
+
+def to_model(reading: Reading, target: Target) -> Reading:
+    """A reading on the model's scale; a concentration of zero or less becomes Unreadable."""
+    if not isinstance(reading, Label):
+        return reading
+    if target.is_concentration and reading.value <= 0:
+        return Unreadable(f"{reading.value:g}", "a concentration must be above zero")
+    value = float(target.to_model(np.array([reading.value]))[0])
+    relation = int(target.relation_to_model(np.array([reading.relation], dtype=np.int8))[0])
+    return replace(reading, value=value, relation=relation)
+
+
+def _keep_bound(reading: Reading) -> Reading:
+    return reading
+
+
+def _drop(reading: Reading) -> Reading:
+    if isinstance(reading, Label) and reading.relation:
+        return Unreadable(f"{reading.value:g}", "it is censored, and censored values are dropped")
+    return reading
+
+
+CENSORED: dict[str, Callable[[Reading], Reading]] = {"keep-bound": _keep_bound, "drop": _drop}

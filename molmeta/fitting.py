@@ -1,0 +1,116 @@
+"""Ways to fit a learner to an assay, each a method that cross-validation can repeat on parts of it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from molmeta.bundle import rounded
+from molmeta.chem.batch import MolBatch
+from molmeta.crossvalidation import draw_folds
+from molmeta.data.episode import EpisodeSampler, Labelled
+from molmeta.ensemble import Ensemble, only_default
+from molmeta.heads.base import Conditioned
+from molmeta.learner import Learner
+from molmeta.prediction import Prediction
+
+FEWEST_TO_TUNE = 16  # compounds; episodes of fewer say nothing
+STEPS = 40
+RATE = 1e-4
+_CLIP = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Averaging:
+    """Weighs the heads by what they say of held-out compounds of the support set, and conditions them.
+
+    Attributes
+    ----------
+    start : Ensemble
+        The heads, with their prior weights.
+    seed : int
+        Of the splits.
+    """
+
+    start: Ensemble
+    seed: int
+    tunes: ClassVar[bool] = False
+
+    def data(self, bare: Labelled) -> Labelled:
+        """What `fit` and cross-validation want, of a labelled batch with all features: embedded once."""
+        return Labelled(self.start.prepare(bare.mols), bare.y, bare.relation, bare.target)
+
+    def fit(self, support: Labelled) -> Ensemble:
+        """The ensemble for a support set made by `data`."""
+        folds = draw_folds(support, self.seed)
+        return self.start.reweighted(support, folds, self.seed) if folds else only_default(self.start)
+
+    def __call__(self, support: Labelled) -> Conditioned:
+        return self.fit(support).condition(support)
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuning(Averaging):
+    """As `Averaging`, then fine-tunes the encoder; works on batches with all features."""
+
+    tunes = True
+
+    def data(self, bare: Labelled) -> Labelled:
+        return bare
+
+    def fit(self, support: Labelled) -> Ensemble:
+        found = super().fit(super().data(support))
+        head = max(found.weights, key=found.weights.__getitem__)
+        tuned = fine_tune(found.learner, head, support, self.seed) if can_fine_tune(support) else found.learner
+        return Ensemble(rounded(tuned), found.weights)
+
+    def __call__(self, support: Labelled) -> Conditioned:
+        found = self.fit(support)
+        mols = found.prepare(support.mols)
+        conditioned = found.condition(Labelled(mols, support.y, support.relation, support.target))
+
+        def predict(mols: MolBatch) -> Prediction:
+            return conditioned(found.prepare(mols))
+
+        return predict
+
+
+def can_fine_tune(data: Labelled) -> bool:
+    """Whether there are enough compounds, of both classes, to draw episodes from."""
+    n_active = int((data.y > 0.5).sum())
+    both = data.target.kind == "regression" or min(n_active, len(data) - n_active) >= 2
+    return both and len(data) >= FEWEST_TO_TUNE
+
+
+def fine_tune(
+    learner: Learner, head: str, data: Labelled, seed: int, steps: int = STEPS, rate: float = RATE
+) -> Learner:
+    """A copy of the learner whose encoder and head took `steps` Adam steps on the head's own loss.
+
+    Each step conditions on a half to three quarters of the compounds and predicts the others. Dropout is
+    off: its noise is larger than what so few compounds have to say.
+
+    Parameters
+    ----------
+    data : Labelled
+        With the features that the encoder reads, on the learner's device; `can_fine_tune` holds.
+    """
+    twin = copy.deepcopy(learner).eval()
+    tuned = twin.head(head)
+    parameters = [p for p in (*twin.encoder.parameters(), *tuned.parameters()) if p.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=rate)
+    n = len(data)
+    sampler = EpisodeSampler(k_min=n // 2, k_max=3 * n // 4, prevalence=(0.01, 0.99), shift=0.0)
+    rng = np.random.default_rng(seed)
+    with torch.enable_grad():
+        for _ in range(steps):
+            loss = tuned.loss(twin.encoder, sampler.draw("the support set", data, rng))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parameters, _CLIP)
+            optimizer.step()
+    return twin

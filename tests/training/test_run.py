@@ -1,0 +1,123 @@
+"""A run ends in a checkpoint, and being killed at a random moment does not change what it ends in."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from molmeta.checkpoint import load_checkpoint
+from molmeta.errors import ConfigError, RefusedError
+from molmeta.training import train
+
+# Slowed down by what each `Progress` takes, so that kills fall into every stage.
+_CHILD = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from molmeta.training import train
+import molmeta.training.run as run
+folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+original = run._Run.advance
+def slow(self, *arguments):
+    original(self, *arguments)
+    print("step", flush=True)
+    time.sleep(0.02)
+run._Run.advance = slow
+train(folder / "tiny.toml", out, data=folder, resume=out.exists(), device="cpu")
+"""
+
+
+@pytest.fixture(scope="module")
+def unbroken(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "run"
+    train(corpus_folder / "tiny.toml", out, data=corpus_folder, device="cpu")
+    return out
+
+
+def test_a_run_leaves_a_checkpoint_that_loads(unbroken: Path) -> None:
+    learner = load_checkpoint(unbroken)
+    assert list(learner.heads) == ["gp", "mahalanobis", "anil"]
+    assert learner.info["assays"] == 8
+    assert len(learner.seen) > 100
+    stages = {json.loads(line)["stage"] for line in (unbroken / "train.jsonl").read_text().splitlines()}
+    assert stages == {"pretrain", "gp", "mahalanobis", "anil"}
+
+
+def test_inner_and_outer_losses_are_logged(unbroken: Path) -> None:
+    lines = [json.loads(line) for line in (unbroken / "train.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if line["stage"] == "anil" and line["step"]]
+    assert losses
+    assert all({"outer", "inner_first", "inner_last"} <= loss.keys() for loss in losses)
+
+
+def test_a_killed_run_resumes_to_the_same_result(unbroken: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    rng = np.random.default_rng(0)
+    kills = 0
+    for _ in range(40):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(corpus_folder), str(out)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for _ in range(int(rng.integers(3, 18))):
+            if not child.stdout.readline():
+                break
+        time.sleep(float(rng.uniform(0, 0.02)))
+        if child.poll() is None:
+            child.send_signal(signal.SIGKILL)
+        code = child.wait()
+        child.stdout.close()
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        kills += 1
+    assert code == 0
+    assert kills >= 2
+    for name in ("metrics.json", "train.toml"):
+        assert (out / name).read_bytes() == (unbroken / name).read_bytes()
+    want, got = load_checkpoint(unbroken).state_dict(), load_checkpoint(out).state_dict()
+    assert all(torch.equal(want[key], got[key]) for key in want)
+
+    def losses(folder: Path) -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+    assert losses(out) == losses(unbroken)
+
+
+def test_the_same_seed_gives_the_same_weights(unbroken: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    train(corpus_folder / "tiny.toml", tmp_path / "again", data=corpus_folder, device="cpu")
+    train(corpus_folder / "tiny.toml", tmp_path / "other", data=corpus_folder, device="cpu", seed=4)
+    want = load_checkpoint(unbroken).state_dict()["encoder.output.weight"]
+    assert torch.equal(load_checkpoint(tmp_path / "again").state_dict()["encoder.output.weight"], want)
+    assert not torch.equal(load_checkpoint(tmp_path / "other").state_dict()["encoder.output.weight"], want)
+
+
+def test_a_run_is_not_overwritten(unbroken: Path, corpus_folder: Path) -> None:
+    with pytest.raises(RefusedError, match="--resume"):
+        train(corpus_folder / "tiny.toml", unbroken, data=corpus_folder)
+
+
+def test_a_state_of_another_configuration_is_refused(unbroken: Path, corpus_folder: Path) -> None:
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(corpus_folder / "tiny.toml", unbroken, data=corpus_folder, resume=True, seed=99)
+
+
+def test_the_encoder_learns_through_a_head(corpus_folder: Path, tmp_path: Path) -> None:
+    text = (corpus_folder / "tiny.toml").read_text()
+    head = text[: text.index("[heads.mahalanobis]")] + text[text.index("[pretrain]") :]
+    config = tmp_path / "deep.toml"
+    config.write_text(head.replace("[heads.gp]", "[heads.maml]\nsteps = 2").replace(
+        "[episodic]", "[episodic]\nfreeze_encoder = false\nencoder_rate = 1e-3"
+    ).replace("epochs = 2", "epochs = 0"), encoding="utf-8")
+    report = train(config, tmp_path / "deep", data=corpus_folder, device="cpu")
+    assert report.validation["maml"].nll < 1.0
