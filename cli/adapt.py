@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,6 +28,7 @@ from .options import (
     SmilesColumn,
     TrustInput,
     Unit,
+    as_file_name,
     read,
     refuse_existing,
 )
@@ -93,7 +93,7 @@ def adapt(
         inactives=inactives,
         trusted=trust_input,
     )
-    out = out or Path(_file_name(found.name))
+    out = out or Path(as_file_name(found.name) + ".molmeta")
     refuse_existing(out, force)
     with render.progress(f"adapting to {found.name}"):
         predictor = adaptation.adapt(
@@ -106,11 +106,6 @@ def adapt(
     _show(predictor.report)
     render.line(f"Saved {out} ({out.stat().st_size / 1e6:.1f} MB), after {predictor.report.seconds:.1f} s")
     render.line(f"Next: molmeta score {out} LIBRARY")
-
-
-def _file_name(assay: str) -> str:
-    """Name of the model file: that of the assay, without what does not belong in a file name."""
-    return (re.sub(r"[^\w.+-]+", "_", assay).strip("_.") or "assay") + ".molmeta"
 
 
 def _show(report: AdaptReport) -> None:
@@ -135,12 +130,11 @@ def _show(report: AdaptReport) -> None:
 def _show_verdict(verdict: Verdict) -> None:
     render.line()
     if verdict.scores:
-        others = list(verdict.others)
-        rows = [
-            [name, _pm(estimate), *(_pm(verdict.others[o].get(name)) for o in others), _pm(verdict.differences.get(name))]
-            for name, estimate in verdict.scores.items()
-        ]
-        render.table(["method", verdict.metric, *others, f"molmeta minus it ({verdict.metric})"], rows)
+        columns = [verdict.scores, *verdict.others.values(), verdict.differences]
+        rows = [[name, *(_pm(column.get(name)) for column in columns)] for name in verdict.scores]
+        names = [verdict.metric, *verdict.others, f"molmeta minus it ({verdict.metric})"]
+        render.table(["method", *names], rows)
+        render.line()
     render.line(f"Verdict: {verdict.sentence}")
 
 

@@ -107,7 +107,7 @@ app = typer.Typer(
 def main(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Print the version and leave.", callback=_print_version, is_eager=True),
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
     ] = False,
 ) -> None:
     """Predict a molecular property from the few compounds that you have measured.

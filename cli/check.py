@@ -123,7 +123,8 @@ def _show(assay: Assay) -> None:
     render.table([f"assay {assay.name}", assay.target.model_unit or assay.target.kind], counts)
     if assay.rejected:
         render.line()
-        rows = [[r.row, r.reason, r.detail, r.text] for r in assay.rejected[:_SHOWN]]
+        shown = assay.rejected[:_SHOWN]
+        rows: list[list[render.Cell]] = [[r.row, r.reason, r.detail, r.text] for r in shown]
         render.table(["row", "rejected because", "detail", "it holds"], rows)
         if len(assay.rejected) > _SHOWN:
             render.line(f"... and {len(assay.rejected) - _SHOWN} more; --json lists them all")

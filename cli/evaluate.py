@@ -14,20 +14,22 @@ from .options import Device, Force, Json, Model, refuse_existing
 if TYPE_CHECKING:
     import pandas as pd
 
+    from molmeta.units import Kind
+
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="FS-Mol table, or a folder of CHEMBL*.jsonl.gz task files.")],
     model: Model = "base",
-    k: Annotated[list[int] | None, typer.Option("-k", help="Support size; repeat it. Default 16 and 64.")] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of support and query for each assay and size.")] = 10,
-    head: Annotated[list[str] | None, typer.Option(help="Head of the model; repeat it. Default all.")] = None,
+    k: Annotated[list[int] | None, typer.Option("-k", help="Support size; repeatable; 16 and 64.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Draws for each assay and size.")] = 10,
+    head: Annotated[list[str] | None, typer.Option(help="Head of the model; repeatable; all.")] = None,
     baseline: Annotated[
         list[str] | None, typer.Option(help="Method without meta-training: rf, knn, gp-tanimoto, mean.")
     ] = None,
     roles: Annotated[
-        list[str] | None, typer.Option(help="Keep the assays of this role in assays.csv; repeat it.")
+        list[str] | None, typer.Option(help="Keep the assays of this role in assays.csv; repeatable.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="fsmol: every row as it is; clean: duplicates merged.")] = "fsmol",
+    protocol: Annotated[str, typer.Option(help="fsmol, or clean: duplicates merged.")] = "fsmol",
     regression: Annotated[bool, typer.Option("--regression", help="Predict potencies, not classes.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     device: Device = "auto",
@@ -47,7 +49,7 @@ def evaluate(
 
     if out is not None:
         refuse_existing(out, force)
-    kind = "regression" if regression else "classification"
+    kind: Kind = "regression" if regression else "classification"
     metric = "r2_os" if regression else "delta_auprc"
     learner = load_checkpoint(model).to(pick_device(device))
     heads = head or [name for name in learner.heads if kind in learner.head(name).kinds]

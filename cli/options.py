@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 AssayFile = Annotated[
     str | None,
-    typer.Argument(metavar="ASSAY", help="Measured compounds: .csv .tsv .smi .sdf .parquet (or .gz); - is stdin."),
+    typer.Argument(
+        metavar="ASSAY", help="Labelled compounds: .csv .tsv .smi .sdf .parquet, or .gz; - is stdin."
+    ),
 ]
 Model = Annotated[str, typer.Option(help="Shipped model by name, or a checkpoint folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
@@ -27,8 +30,10 @@ IdColumn = Annotated[str | None, typer.Option(help="Column of the compound names
 Unit = Annotated[str | None, typer.Option(help="Unit of the measurement: nM, uM, mM, M, pIC50, %, ...")]
 Decimal = Annotated[str | None, typer.Option(help="Decimal sign: '.' or ','.")]
 Censored = Annotated[str | None, typer.Option(help="Values such as '>30': keep-bound, drop.")]
-Conflicts = Annotated[str | None, typer.Option(help="Replicates that contradict each other: drop, median, stop.")]
-LowerIsBetter = Annotated[bool, typer.Option("--lower-is-better", help="Small values rank first (on the scale that is modelled).")]
+Conflicts = Annotated[str | None, typer.Option(help="Replicates that disagree: median, drop, stop.")]
+LowerIsBetter = Annotated[
+    bool, typer.Option("--lower-is-better", help="Small values of the modelled scale rank first.")
+]
 ActiveIf = Annotated[
     str | None, typer.Option(metavar="RULE", help="Make two classes of a value, for example '>= 6.5'.")
 ]
@@ -43,6 +48,15 @@ def read(source: str | None, **options: Any) -> Assay:
 
     given = {name: value for name, value in options.items() if value not in (None, False)}
     return read_assay(source, **given)
+
+
+def as_file_name(text: str) -> str:
+    """The text without what does not belong in the name of a file.
+
+    >>> as_file_name("<stdin>"), as_file_name("../my assay")
+    ('stdin', 'my_assay')
+    """
+    return re.sub(r"[^\w+-]+", "_", text).strip("_") or "assay"
 
 
 def refuse_existing(out: Path, force: bool) -> None:

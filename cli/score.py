@@ -1,2 +1,75 @@
-def score() -> None:
-    """x."""
+"""`molmeta score`: a library ranked by one or several adapted models."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import render
+from .options import Device, Force, Json, SmilesColumn, as_file_name, refuse_existing
+
+_MODEL = ".molmeta"
+
+
+def score(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL... LIBRARY", help="Models (.molmeta), a table (- is stdin)."),
+    ],
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", help="Table; default LIBRARY.ASSAY.csv, here; - is stdout.")
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Write only the best rows, best first.")] = None,
+    smiles_column: SmilesColumn = None,
+    device: Device = "auto",
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Score every compound of a library with adapted models.
+
+    The output has one row for each row of the library, in its order: the columns of the library, then
+    those of the prediction. A row that cannot be scored says why in mm_status.
+    """
+    from molmeta.errors import ConfigError
+    from molmeta.predictor import load
+    from molmeta.scoring import score_library
+
+    models = [file for file in files if file.endswith(_MODEL)]
+    libraries = [file for file in files if not file.endswith(_MODEL)]
+    if not models or len(libraries) != 1:
+        raise ConfigError(
+            f"found {len(models)} models (*{_MODEL}) and {len(libraries)} libraries; "
+            f"wanted at least one model and one library: molmeta score MODEL{_MODEL} LIBRARY"
+        )
+    (library,) = libraries
+    if json and out == "-":
+        raise ConfigError("--json and -o - both write to stdout; give the table a file")
+    if out is not None and out != "-":
+        refuse_existing(Path(out), force)
+    predictors = [load(model, device=device) for model in models]
+    out = out or _default_out(library, [predictor.name for predictor in predictors])
+    with render.progress(f"scoring {Path(library).name}") as show:
+        report = score_library(
+            predictors, library, out, force=force, smiles_column=smiles_column, top=top, progress=show
+        )
+    if json:
+        render.json_object(asdict(report))
+        return
+    say = render.note if out == "-" else render.line
+    for note in report.notes:
+        say(note)
+    reasons = "".join(f", {count} {reason}" for reason, count in sorted(report.rejected.items()))
+    say(f"{report.read} rows read: {report.scored} scored, {sum(report.rejected.values())} rejected{reasons}")
+    if report.formulas:
+        say(f"Warning: {report.formulas} cells start like a formula; a spreadsheet may run them")
+    say(f"Wrote {report.path} in {report.seconds:.1f} s")
+
+
+def _default_out(library: str, assays: list[str]) -> str:
+    """library.assay.csv: the name of the library without its extensions, and of each assay."""
+    name = "stdin" if library == "-" else Path(library).name
+    stem = Path(name.removesuffix(".gz")).stem
+    return ".".join([stem, *map(as_file_name, assays), "csv"])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Data, encoder, heads and schedule.")],
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the run; default runs/CONFIG.")] = None,
-    data: Annotated[Path, typer.Option(help="Folder to which the data paths of the configuration refer.")] = Path(),
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default runs/CONFIG.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder that the data paths are relative to.")] = Path(),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     device: Device = "auto",
     seed: Annotated[int | None, typer.Option(help="Seed, in place of that of the configuration.")] = None,

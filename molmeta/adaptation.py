@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from rdkit import Chem
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molmeta.adaptreport import AdaptReport
@@ -128,9 +129,14 @@ def _try_fine_tuning(plain: _Fit, bare: Labelled) -> tuple[_Fit, str]:
     gain = (tuned.held_out.log_prob(y) - plain.held_out.log_prob(y))[exact].cpu().double().numpy()
     mean, error = float(gain.mean()), float(gain.std(ddof=1)) / len(gain) ** 0.5
     measured = f"log score of held-out compounds {mean:+.3f} ± {error:.3f}"
-    if mean > error:
+    if _pays(mean, error):
         return tuned, f"fine-tuned on this assay, and kept: {measured}"
     return plain, f"fine-tuned on this assay, and put back: {measured}"
+
+
+def _pays(mean: float, error: float) -> bool:
+    """Whether a gain in log score, with its standard error, is worth keeping."""
+    return mean > error
 
 
 def _read(assay: Assay | str | Path | pd.DataFrame, reading: dict[str, Any]) -> Assay:
@@ -199,9 +205,16 @@ def _warnings(assay: Assay) -> Iterator[str]:
     if assay.target.kind == "classification":
         fewest = min(int(assay.values.sum()), n - int(assay.values.sum()))
         if n < _FEW or fewest < 3:
-            yield f"low_evidence: {n} compounds, {fewest} of the rarer class; take the numbers as a first guess"
+            yield f"low_evidence: {n} compounds, {fewest} of the rarer class; only a first guess"
     elif (exact := int((assay.relations == 0).sum())) < _FEW:
         yield f"low_evidence: {exact} exact values; the intervals are not conformal below {_FEW}"
-    scaffolds = {MurckoScaffold.MurckoScaffoldSmiles(mol=molecule.mol) for molecule in assay.molecules}
+    scaffolds = {_scaffold(molecule.mol) for molecule in assay.molecules}
     if n >= _FEW and len(scaffolds) == 1:
         yield f"single_scaffold: all {n} compounds share one scaffold; the model speaks for that series only"
+
+
+def _scaffold(mol: Chem.Mol) -> str:
+    try:
+        return str(Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol)))  # type: ignore[no-untyped-call]
+    except Exception:  # RDKit raises many types; a warning is not worth an assay
+        return ""

@@ -1,4 +1,4 @@
-"""`AdaptReport`: what adapting to an assay found, as plain values that go to the screen, to JSON and to disk."""
+"""`AdaptReport`: what adapting to an assay found, as plain values for the screen, JSON and disk."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from molmeta.learner import Learner
 
 SUFFIX = ".molmeta"
 FORMAT = 1
-_WEIGHTS, _STATE = "learner.", "state"
+_WEIGHTS, _STATE, _HEADER = "learner.", "state", "molmeta"
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def read_bundle(path: Path) -> tuple[Learner, dict[str, Any]]:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     tensors = parse_tensors(data, str(path))
-    _check_header(data, path)
     try:
+        _check_header(data, path)
         state = json.loads(bytes(tensors.pop(_STATE).numpy()))
         reference = state.pop("origin", None)
         if reference is not None:
@@ -136,20 +136,22 @@ def _write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], 
         raise RefusedError(f"{path.parent} is not a folder; create it first, or give another path")
     text = json.dumps(state, ensure_ascii=False, allow_nan=False, sort_keys=True).encode()
     payload = {**tensors, _STATE: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
-    header = {"molmeta": str(FORMAT), "sha256": _digest(save(payload))}
-    write_whole(path, save(payload, metadata=header))
+    # One entry: safetensors writes several in no fixed order, and equal models shall be equal files.
+    header = json.dumps({"format": FORMAT, "sha256": _digest(save(payload))})
+    write_whole(path, save(payload, metadata={_HEADER: header}))
 
 
 def _check_header(data: bytes, path: Path) -> None:
     size = int.from_bytes(data[:8], "little")
-    found = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    if "molmeta" not in found:
+    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    if _HEADER not in metadata:
         raise CheckpointError(f"{path} holds tensors but is no adapted model; make one with `molmeta adapt`")
-    if not found["molmeta"].isdecimal() or int(found["molmeta"]) > FORMAT:
+    header = json.loads(metadata[_HEADER])
+    if int(header["format"]) > FORMAT:
         raise CheckpointError(
-            f"{path} has format {found['molmeta'][:20]}, this molmeta reads up to {FORMAT}; upgrade molmeta"
+            f"{path} has format {int(header['format'])}, this molmeta reads up to {FORMAT}; upgrade molmeta"
         )
-    if found.get("sha256") != _digest(data):
+    if header["sha256"] != _digest(data):
         raise CheckpointError(f"{path} is damaged: its sha256 does not match; copy it again, or adapt again")
 
 
@@ -162,10 +164,12 @@ def _referenced(origin: Origin, path: Path) -> Learner:
     try:
         found = Origin.of(origin.model)
     except CheckpointError as error:
-        raise CheckpointError(f"{path} was saved without weights, and needs its checkpoint: {error}") from error
+        raise CheckpointError(
+            f"{path} was saved without weights, and needs its checkpoint: {error}"
+        ) from error
     if found.sha256 != origin.sha256:
         raise CheckpointError(
-            f"{path} was adapted from a '{origin.model}' with sha256 {origin.sha256[:12]}..., but the one here "
+            f"{path} came from a '{origin.model}' with sha256 {origin.sha256[:12]}..., but the one here "
             f"has {found.sha256[:12]}...; install that version, or adapt again"
         )
     return load_checkpoint(origin.model)

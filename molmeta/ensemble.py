@@ -103,7 +103,9 @@ def open_ensemble(learner: Learner, kind: str, head: str | None = None) -> Ensem
         return Ensemble(learner, {head: 1.0})
     names = [name for name in able if not learner.head(name).adapts_encoder] or able[:1]
     if not names:
-        raise ConfigError(f"no head of the model {learner.name} does {kind}; it has {', '.join(learner.heads)}")
+        raise ConfigError(
+            f"no head of the model {learner.name} does {kind}; it has {', '.join(learner.heads)}"
+        )
     default = learner.default_head if learner.default_head in names else names[0]
     prior = torch.tensor([_LOG_PRIOR_OF_DEFAULT * (name == default) for name in names], dtype=torch.float64)
     return Ensemble(learner, dict(zip(names, prior.softmax(0).tolist(), strict=True)))

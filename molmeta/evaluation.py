@@ -141,7 +141,7 @@ class _View:
     device: torch.device
 
     def score(self, rows: Rows, draw: Draw) -> Record:
-        support, query = rows.select(draw.support), rows.select(draw.query)
+        support, query = rows.select(draw.support[rows.readable[draw.support]]), rows.select(draw.query)
         predict = self.head.condition(self.encoder, support.labelled(self.mols).to(self.device))
         prediction = predict(query.labelled(self.mols).mols)
         _, score = _SCORES[rows.target.kind]
@@ -170,7 +170,7 @@ def _views(methods: Mapping[str, Method], mols: MolBatch) -> dict[str, _View]:
 
 def _score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
     """Scores of a classification; an unreadable compound gets the support set's prevalence."""
-    blind = torch.full((len(query),), float(support.y.mean()))
+    blind = torch.full((len(query),), float(support.y.mean(dtype=np.float64)))
     probability = _filled(query, prediction.probability, blind)
     return metrics.score_classes((query.y > 0.5).astype(np.float64), probability)
 
@@ -178,7 +178,7 @@ def _score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[s
 def _score_values(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
     """Scores of a regression; an unreadable compound gets the support set's mean and spread."""
     y = torch.from_numpy(query.y).double()
-    centre, spread = float(support.y.mean()), float(support.y.std(ddof=1))
+    centre, spread = float(support.y.mean(dtype=np.float64)), float(support.y.std(ddof=1))
     blind = Gaussian(torch.full_like(y, centre), torch.full_like(y, spread))
     (low, high), (blind_low, blind_high) = prediction.interval(0.9), blind.interval(0.9)
     known = y[torch.from_numpy(query.readable)].to(prediction.mean.device)

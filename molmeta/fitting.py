@@ -65,8 +65,9 @@ class FineTuning(Averaging):
     def fit(self, support: Labelled) -> Ensemble:
         found = super().fit(super().data(support))
         head = max(found.weights, key=found.weights.__getitem__)
-        tuned = fine_tune(found.learner, head, support, self.seed) if can_fine_tune(support) else found.learner
-        return Ensemble(rounded(tuned), found.weights)
+        if not can_fine_tune(support):
+            return found
+        return Ensemble(rounded(fine_tune(found.learner, head, support, self.seed)), found.weights)
 
     def __call__(self, support: Labelled) -> Conditioned:
         found = self.fit(support)

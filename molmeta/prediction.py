@@ -57,7 +57,8 @@ class Gaussian(Prediction):
         return torch.full_like(self.mean, math.nan)
 
     def log_prob(self, y: Tensor) -> Tensor:
-        return torch.distributions.Normal(self.mean, self.std).log_prob(y.to(self.mean))
+        z = (y.to(self.mean) - self.mean) / self.std
+        return -0.5 * z.square() - self.std.log() - 0.5 * math.log(2 * math.pi)
 
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
         half = math.sqrt(2.0) * torch.erfinv(torch.tensor(level, dtype=torch.float64)).item() * self.std
@@ -118,8 +119,9 @@ def mixture(predictions: Sequence[Prediction], weights: Sequence[float]) -> Pred
     share = torch.tensor(weights, dtype=values.dtype, device=values.device)
     if classes:
         # Both probabilities are summed by themselves: subtracting one from 1 would lose it near 0.
-        log_share, log_sigmoid = share.log()[:, None], torch.nn.functional.logsigmoid
-        mean = (log_share + log_sigmoid(values)).logsumexp(0) - (log_share + log_sigmoid(-values)).logsumexp(0)
+        both = torch.nn.functional.logsigmoid(torch.stack([values, -values]))
+        active, inactive = (share.log()[:, None] + both).logsumexp(1)
+        mean = active - inactive
     else:
         mean = share @ values
     std = (share @ (variances + (values - mean).square())).sqrt()

@@ -184,7 +184,6 @@ class Predictor:
             inside = none.astype(bool)
         sign = 1.0 if self.support.target.higher_is_better else -1.0
         names, labels = np.array(self.support.names(), dtype=object), np.array(self.support.values)
-        called = pd.array(np.where(np.isnan(outcome.call), None, outcome.call).tolist(), dtype="Int64")
         return pd.DataFrame(
             {
                 "mm_smiles": pd.Series(list(smiles), dtype="str"),
@@ -193,7 +192,7 @@ class Predictor:
                 "mm_std": outcome.std,
                 "mm_low": outcome.low,
                 "mm_high": outcome.high,
-                "mm_call": called,
+                "mm_call": pd.Series(outcome.call).astype("Int64"),
                 "mm_in_domain": pd.array(inside.tolist(), dtype="boolean"),
                 "mm_nearest": pd.Series(names[nearest].tolist(), dtype="str"),
                 "mm_nearest_similarity": similarity,
@@ -231,7 +230,7 @@ def load(path: str | Path, *, device: str = "auto") -> Predictor:
         kind = Platt if support.target.kind == "classification" else Conformal
         weights = TypeAdapter(dict[str, float]).validate_python(state["weights"])
         return Predictor(
-            ensemble=Ensemble(rounded(learner).to(pick_device(device)), _known(weights, learner.heads)),
+            ensemble=Ensemble(rounded(learner).to(pick_device(device)), _known(weights, list(learner.heads))),
             support=support,
             calibration=TypeAdapter[Any](kind).validate_python(state["calibration"]),
             domain=TypeAdapter(Domain).validate_python(state["domain"]),

@@ -133,9 +133,7 @@ def score_library(
 def parse_chunk(part: LibraryChunk) -> list[Molecule | Rejection]:
     """The outcome of reading each row."""
     broken = {rejection.row: rejection for rejection in part.rejected}
-    return [
-        broken.get(row) or read_smiles(row, text) for row, text in enumerate(part.smiles, part.first_row)
-    ]
+    return [broken.get(row) or read_smiles(row, text) for row, text in enumerate(part.smiles, part.first_row)]
 
 
 def predict_chunk(models: dict[str, Predictor], found: list[Molecule | Rejection]) -> pd.DataFrame:
@@ -153,7 +151,9 @@ def predict_chunk(models: dict[str, Predictor], found: list[Molecule | Rejection
 def _named(models: Sequence[Predictor]) -> dict[str, Predictor]:
     names = [model.name for model in models]
     if not names or len(set(names)) < len(names):
-        raise ConfigError(f"models of different assays are wanted, their names prefix the columns; found {names}")
+        raise ConfigError(
+            f"models of different assays are wanted, their names prefix the columns; found {names}"
+        )
     return dict(zip(names, models, strict=True))
 
 
@@ -186,7 +186,7 @@ def _check_columns(header: Sequence[str]) -> None:
     own = [name for name in header if name.startswith("mm_") or "_mm_" in name]
     if own:
         raise InputError(
-            f"the library has the columns {', '.join(own[:3])}, which scoring adds: it was scored before; drop "
+            f"the library has the columns {', '.join(own[:3])}, which scoring adds; drop "
             "them, or score it with all models in one run"
         )
 

@@ -55,9 +55,7 @@ class Csv(Sink):
         if not self._started:
             writer.writerow([*self.header, *scored.columns])
             self._started = True
-        writer.writerows(
-            [*own, *found] for own, found in zip(cells, zip(*columns, strict=True), strict=True)
-        )
+        writer.writerows([*own, *found] for own, found in zip(cells, zip(*columns, strict=True), strict=True))
         self.stream.write("".join(lines).encode("utf-8", "surrogateescape"))
 
 

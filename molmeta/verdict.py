@@ -102,9 +102,7 @@ def judge(method: Method, data: Labelled, seed: int) -> Verdict:
     differences = _differences(boots[metric], classes)
     level, sentence = _conclude(differences, estimates[metric], metric, len(data), sum(map(len, splits)))
     others = {label: found for label, found in estimates.items() if label != metric}
-    return Verdict(
-        level, sentence, metric, estimates[metric], differences, others, sum(map(len, splits))
-    )
+    return Verdict(level, sentence, metric, estimates[metric], differences, others, sum(map(len, splits)))
 
 
 def _baselines(classes: bool) -> dict[str, Method]:
@@ -131,7 +129,7 @@ def _resamples(y: Array, classes: bool, rng: np.random.Generator) -> Array:
     Classes are resampled each by itself, so that the prevalence stays what it is.
     """
     weights = np.ones((1 + _RESAMPLES, len(y)))
-    for group in ([y > 0.5, y <= 0.5] if classes else [np.ones(len(y), dtype=bool)]):
+    for group in [y > 0.5, y <= 0.5] if classes else [np.ones(len(y), dtype=bool)]:
         n = int(group.sum())
         weights[1:, group] = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
     return weights

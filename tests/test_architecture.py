@@ -13,8 +13,9 @@ ROOT = Path(__file__).parents[1]
 # are folders of files, which need nothing but the errors.
 ORDER = (
     "errors", "assays", "models", "units", "prediction", "chem", "data", "encoders", "heads", "learner",
-    "checkpoint", "metrics", "calibration", "predictor", "adaptation", "evaluation", "training", "scoring",
-    "suggest", "explain", "report",
+    "checkpoint", "bundle", "metrics", "crossvalidation", "calibration", "verdict", "ensemble", "adaptreport",
+    "predictor", "fitting", "adaptation", "evaluation", "summary", "training", "sinks", "scoring", "suggest", "explain",
+    "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

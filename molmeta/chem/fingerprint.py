@@ -44,7 +44,9 @@ def pairs(mols: Sequence[Chem.Mol]) -> Tensor:
 
 def _rotatable_bonds(mol: Chem.Mol) -> int:
     # The strict count, RDKit's default, takes four times as long.
-    return int(rdMolDescriptors.CalcNumRotatableBonds(mol, rdMolDescriptors.NumRotatableBondsOptions.NonStrict))
+    return int(
+        rdMolDescriptors.CalcNumRotatableBonds(mol, rdMolDescriptors.NumRotatableBondsOptions.NonStrict)
+    )
 
 
 # Name -> function, each a few microseconds in C++ (the rotatable bonds 20). Crippen's logP (237 us) and

@@ -121,7 +121,7 @@ def _not_smiles(text: str) -> Refusal | None:
 
 def _is_name(text: str) -> bool:
     """Whether the first word cannot be SMILES and has two different letters that no SMILES atom has."""
-    first = text.split(None, 1)[0]
+    first = re.split(r"\s", text, maxsplit=1)[0]
     if _TOKENS.fullmatch(first):
         return False
     words = _WORD.findall(_BRACKET.sub(" ", first).replace("Cl", "C").replace("Br", "B"))

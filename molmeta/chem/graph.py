@@ -23,7 +23,7 @@ ELEMENTS = ("C", "N", "O", "F", "P", "S", "Cl", "Br", "I", "B", "Si", "Se", "H")
 CHARGES = (0, 1, -1, 2, -2)
 BOND_ORDERS = (1.0, 2.0, 3.0, 1.5)  # dative bonds count as single, as RDKit orders them; 1.5 is aromatic
 
-# Slot 0 is "none" here, and the last one "other": marked as stereogenic, but without a label (`molmeta.chem.stereo`).
+# Slot 0 is "none" here, and the last one "other": marked, but without a label (`molmeta.chem.stereo`).
 CHIRALITY = ("R", "S", "cw", "ccw")
 BOND_STEREO = ("E", "Z")
 
@@ -31,9 +31,9 @@ MAX_DEGREE, MAX_HYDROGENS, MAX_RING = 7, 5, 8  # these and all above share the l
 
 ATOM_SIZES = (
     len(ELEMENTS) + 1,
-    MAX_DEGREE + 1,
-    MAX_HYDROGENS + 1,
     len(CHARGES) + 1,
+    MAX_HYDROGENS + 1,
+    MAX_DEGREE + 1,
     3,  # hybridization: sp3 and other, sp2, sp
     2,  # aromatic
     MAX_RING - 1,  # smallest ring: none, 3, 4, 5, 6, 7, 8 and larger
@@ -49,21 +49,21 @@ BOND_SIZES = (
 _SP2, _SP = Chem.MolFromSmarts("[^2]"), Chem.MolFromSmarts("[^1]")
 _MAX_ATOMS = 1_000_000
 
-
 Ints = NDArray[np.int64]
 
 
 def graphs(mols: Sequence[Chem.Mol]) -> Graphs:
     """Graphs of n sanitized molecules; columns as in `ATOM_SIZES` and `BOND_SIZES`.
 
-    Atoms are in the order of the molecule. The features of a compound are those of Hu et al. 2020 and the
-    usual others (degree, hydrogens, charge, hybridization, rings), but with CIP labels for its stereo.
+    Atoms are in the order of the molecule, bonds in the order of their atoms. The features of a compound
+    do not depend on the compounds beside it, nor on the spelling of its SMILES.
     """
     atom_ptr = _pointers([mol.GetNumAtoms() for mol in mols])
     ends, orders, bond_ptr = _bonds(mols, atom_ptr)
     rings = _rings(mols, atom_ptr)
     atoms = np.zeros((atom_ptr[-1], len(ATOM_SIZES)), dtype=np.uint8)
-    atoms[:, :4] = _kinds(mols, atom_ptr)
+    atoms[:, :3] = _kinds(mols, atom_ptr)
+    atoms[:, 3] = np.minimum(np.bincount(ends.ravel(), minlength=len(atoms)), MAX_DEGREE)
     atoms[_matches(mols, atom_ptr, _SP2), 4] = 1
     atoms[_matches(mols, atom_ptr, _SP), 4] = 2
     atoms[ends[orders == 1.5].ravel(), 5] = 1
@@ -103,26 +103,25 @@ def _matches(mols: Sequence[Chem.Mol], atom_ptr: Ints, pattern: Chem.Mol) -> lis
 
 
 def _kinds(mols: Sequence[Chem.Mol], atom_ptr: Ints) -> NDArray[np.uint8]:
-    """Element, degree, hydrogens and charge uint8[A, 4].
+    """Slots of element, charge and hydrogens uint8[A, 3].
 
-    RDKit's invariant of an atom is a 32-bit hash of these (and of its mass and ring membership), so that
-    reading the first atom of each value is enough.
+    RDKit's invariant of an atom is a 32-bit hash of these (and of more), so that reading the first atom
+    of each value is enough. It counts hydrogens that are atoms of their own, such as deuterium.
     """
     invariants = [value for mol in mols for value in rdMolDescriptors.GetConnectivityInvariants(mol)]
     _, first, kind = np.unique(np.array(invariants, dtype=np.int64), return_index=True, return_inverse=True)
     owner = np.searchsorted(atom_ptr, first, side="right") - 1
     places = zip(owner.tolist(), (first - atom_ptr[owner]).tolist(), strict=True)
     known = [_kind(mols[molecule].GetAtomWithIdx(atom)) for molecule, atom in places]
-    return np.array(known, dtype=np.uint8).reshape(-1, 4)[kind]
+    return np.array(known, dtype=np.uint8).reshape(-1, 3)[kind]
 
 
-def _kind(atom: Chem.Atom) -> tuple[int, int, int, int]:
+def _kind(atom: Chem.Atom) -> tuple[int, int, int]:
     symbol, charge = atom.GetSymbol(), atom.GetFormalCharge()
     return (
         ELEMENTS.index(symbol) + 1 if symbol in ELEMENTS else 0,
-        min(atom.GetDegree(), MAX_DEGREE),
-        min(atom.GetTotalNumHs(), MAX_HYDROGENS),
         CHARGES.index(charge) + 1 if charge in CHARGES else 0,
+        min(atom.GetTotalNumHs(includeNeighbors=True), MAX_HYDROGENS),
     )
 
 

@@ -21,7 +21,7 @@ _TAG = {Chem.ChiralType.CHI_TETRAHEDRAL_CW: "cw", Chem.ChiralType.CHI_TETRAHEDRA
 _MAX_ATOMS = 1_000_000
 
 _AS_WRITTEN = Chem.SmilesParserParams()
-_AS_WRITTEN.removeHs = False
+_AS_WRITTEN.removeHs = False  # type: ignore[assignment]
 
 Pairs = Sequence[Sequence[int]]
 Labels = list[tuple[int, str]]

@@ -45,6 +45,8 @@ class Entries:
     file, name : str
         For messages, and the default name of the assay.
     smiles_column, label_column : str
+    endpoint : str
+        What is measured: the commonest Standard Type of a ChEMBL export, else the name of the label column.
     rows : tuple of Entry
     notes : tuple of str
     """
@@ -53,6 +55,7 @@ class Entries:
     name: str
     smiles_column: str
     label_column: str
+    endpoint: str
     rows: tuple[Entry, ...]
     notes: tuple[str, ...]
 
@@ -75,14 +78,17 @@ def labelled_entries(source: Tables, wanted: Wanted, *, trusted: bool = False) -
         label_cell = Cell(cell(label), cell(unit), cell(relation))
         return Entry(row.number, row.line, cell(smiles), label_cell, cell(identifier), row.problem)
 
+    kinds = _endpoints(header, rows)
+    endpoint = kinds.most_common(1)[0][0] if kinds else header.names[label]
     used = {"labels": label, "units": unit, "signs": relation, "identifiers": identifier}
     said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
-    notes = [*table.notes, said, *_endpoints(header, rows)]
+    notes = [*table.notes, said, *_mixed(kinds), *_assays(header)]
     return Entries(
         table.name,
         table.stem,
         header.names[smiles],
         header.names[label],
+        endpoint,
         tuple(map(entry, rows)),
         tuple(notes),
     )
@@ -115,7 +121,7 @@ def listed_entries(actives: Tables, inactives: Tables, wanted: Wanted, *, truste
         tables.append(table)
         column = column or header.names[smiles]
     file = f"{tables[0].name} and {tables[1].name}"
-    return Entries(file, tables[0].stem, column, "active", tuple(found), tuple(notes))
+    return Entries(file, tables[0].stem, column, "active", "active", tuple(found), tuple(notes))
 
 
 def _all_rows(table: RawTable) -> list[Row]:
@@ -129,17 +135,34 @@ def _header(table: RawTable, rows: Sequence[Row]) -> Header:
     return Header(table.name, table.header, [row.cells for row in rows if row.problem is None])
 
 
-def _endpoints(header: Header, rows: Sequence[Row]) -> list[str]:
-    """A warning where an export mixes endpoints in one column of values."""
-    notes = []
+def _endpoints(header: Header, rows: Sequence[Row]) -> Counter[str]:
+    """How often each endpoint is named in a column of them (Standard Type of ChEMBL)."""
+    named = [i for i, name in enumerate(header.names) if plain(name) in ("standard_type", "activity_type")]
+    found = [row.cells[i].strip() for i in named[:1] for row in rows if row.problem is None]
+    return Counter(kind for kind in found if kind)
+
+
+def _mixed(kinds: Counter[str]) -> list[str]:
+    """A warning where one column of values mixes endpoints."""
+    if len(kinds) < 2:
+        return []
+    shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(5))
+    return [f"the values mix endpoints: {shown}; filter the file if they should not be one assay"]
+
+
+def _assays(header: Header) -> list[str]:
+    """A warning where a table in long format holds several assays."""
     for index, name in enumerate(header.names):
-        if plain(name) in ("standard_type", "activity_type"):
-            kinds = Counter(
-                row.cells[index] for row in rows if row.problem is None and row.cells[index].strip()
-            )
-            if len(kinds) > 1:
-                shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(5))
-                notes.append(
-                    f"the values mix endpoints: {shown}; filter the file if they should not be one assay"
-                )
-    return notes
+        if plain(name) in (
+            "assay",
+            "assay_id",
+            "assay_chembl_id",
+            "assay_name",
+            "task",
+            "pubchem_aid",
+            "aid",
+        ):
+            count = len(set(header.column(index)))
+            if count > 1:
+                return [f"'{name}' names {count} different assays; filter the file if they should not be one"]
+    return []

@@ -40,7 +40,9 @@ class Labelled:
         return Labelled(self.mols.select(index), self.y[index], self.relation[index], self.target)
 
     def to(self, device: torch.device | str) -> Labelled:
-        return replace(self, mols=self.mols.to(device), y=self.y.to(device), relation=self.relation.to(device))
+        return replace(
+            self, mols=self.mols.to(device), y=self.y.to(device), relation=self.relation.to(device)
+        )
 
 
 @dataclass(frozen=True, eq=False)

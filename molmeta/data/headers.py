@@ -58,7 +58,10 @@ _SPELLED = {
     **{unit.lower(): unit for unit in ("kcal/mol", "kJ/mol", "cm/s", "mL/min/kg", "uL/min/mg")},
     "hr": "h",
 }
-_LOG_UNITS = re.compile(r"^-?(?:p[A-Z]|log|Log|-log)")
+_MINUS_LOG = re.compile(r"(^|[\s_(\[])(?:[-−–]\s*log(?:10)?|log(?:10)?\s*\(?\s*1\s*/)")
+_P_UNIT = re.compile(
+    rf"p_?(?:{_CONCENTRATION}|chembl|act|potency)|[-−–]|neg|minus|log(?:10)?\s*\(?\s*1\s*/", re.IGNORECASE
+)
 
 
 def plain(name: str) -> str:
@@ -68,6 +71,7 @@ def plain(name: str) -> str:
     ('standard_value', 'ic50_um', 'pchembl_value', 'pct_inhibition')
     """
     text = name.strip().lower().replace("µ", "u").replace("μ", "u").replace("%", " pct ")
+    text = _MINUS_LOG.sub(r"\1neg_log_", text)
     return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
 
 
@@ -101,6 +105,13 @@ def says_potency(name: str) -> bool:
     return (
         bool(_POTENCY.search(plain(name))) and not _P_SCALE.search(plain(name)) and "log" not in plain(name)
     )
+
+
+def says_log_potency(name: str) -> bool:
+    """Whether a column name says that logarithms of concentrations, without a minus, are in it (logIC50)."""
+    text = plain(name)
+    without = re.sub(r"log(?:10)?_?", "_", text)
+    return "log" in text and bool(_POTENCY.search(without)) and not _P_SCALE.search(text)
 
 
 def label_rank(name: str) -> int:
@@ -140,13 +151,12 @@ def unit_in(name: str) -> str | None:
     ['nM', 'uM', 'nM', 'pIC50', '%', 'logD', None]
     """
     if _P_SCALE.search(plain(name)):
-        words = re.split(r"[\s_(\[]+", name)
-        return next((word for word in words if re.match(r"-?(p|neg|log|minus)", word, re.I)), name)
+        return next((word for word in re.split(r"[\s_(\[]+", name) if _P_UNIT.match(word)), name.strip())
+    if (match := re.search(r"(?:^|[\s_(\[])(log[\s_]?[a-zA-Z0-9]*)", name, re.I)) is not None:
+        return match[1]
     for inside in re.findall(r"[(\[{]([^)\]}]*)[)\]}]", name):
         if (unit := canonical_unit(inside.removeprefix("in "))) is not None:
             return unit
-    if (match := re.search(r"(?:^|[\s_])-?(log[\s_]?[a-zA-Z0-9]*)", name, re.I)) is not None:
-        return match[1]
     if "%" in name or re.search(r"(?:^|_)(?:pct|percent)(?:_|$)", plain(name)):
         return "%"
     last = re.split(r"[\s_,;:]+", name.strip())[-1]
@@ -154,6 +164,15 @@ def unit_in(name: str) -> str | None:
     return canonical_unit(last) if stands_apart else None
 
 
+def is_p_scale(unit: str | None) -> bool:
+    """Whether a unit is a negative logarithm of a concentration: pIC50, pChEMBL, -logKi.
+
+    >>> [is_p_scale(u) for u in ("pIC50", "-logKi", "pM", "%", None)]
+    [True, True, False, False, False]
+    """
+    return unit is not None and unit not in MOLAR and bool(_P_UNIT.match(unit))
+
+
 def is_logarithmic(unit: str | None) -> bool:
     """Whether one unit of the model's scale is a factor of ten: concentrations, pIC50, logD."""
-    return unit is not None and (unit in MOLAR or bool(_LOG_UNITS.match(unit)))
+    return unit is not None and (unit in MOLAR or is_p_scale(unit) or unit.lower().startswith("log"))

@@ -67,13 +67,13 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def measure(name: str, where: str, cells: Sequence[Cell], options: Options) -> Measured:
+def measure(name: str, endpoint: str, where: str, cells: Sequence[Cell], options: Options) -> Measured:
     """Read a label column.
 
     Parameters
     ----------
-    name : str
-        Name of the column.
+    name, endpoint : str
+        Name of the column, and what is measured where another column tells (else the name again).
     where : str
         File and column, for messages.
     cells : sequence of Cell
@@ -100,7 +100,7 @@ def measure(name: str, where: str, cells: Sequence[Cell], options: Options) -> M
             raise ConfigError(f"{where} holds classes already; --active-if is for numbers")
         return _classes(name, where, _all_classes(readings, where), notes, options)
     readings = [_not_a_number(r) for r in readings]
-    if not options.active_if and (zero := _lower_class(numbers, name, where, options)) is not None:
+    if not options.active_if and (zero := _lower_class(numbers, endpoint, where, options)) is not None:
         mapped = [
             replace(r, value=float(r.value > zero), relation=0) if isinstance(r, Label) else r
             for r in readings
@@ -108,12 +108,12 @@ def measure(name: str, where: str, cells: Sequence[Cell], options: Options) -> M
         return _classes(
             name, where, mapped, [*notes, f"{where} holds {zero:g}/1, read as inactive/active"], options
         )
-    unit, readings = one_unit(name, where, readings, options.unit)
+    unit, readings = one_unit(endpoint, where, readings, options.unit)
     target = Target(
         name,
         "regression",
         unit,
-        higher_is_better=not options.lower_is_better and not weak_is_high(name, unit),
+        higher_is_better=not options.lower_is_better and not weak_is_high(endpoint, unit),
     )
     readings = [treat(to_model(r, target)) for r in readings]
     notes.append(_scale_note(target, where))
@@ -163,18 +163,18 @@ def _not_a_number(reading: Reading) -> Reading:
     return reading
 
 
-def _lower_class(numbers: Sequence[float], name: str, where: str, options: Options) -> float | None:
+def _lower_class(numbers: Sequence[float], endpoint: str, where: str, options: Options) -> float | None:
     """The number that stands for inactive, or None where the numbers are measured values."""
     values = set(numbers)
     whole = all(value.is_integer() for value in values)
-    unit = options.unit or unit_in(name)
+    unit = options.unit or unit_in(endpoint)
     if not values or not whole or len(values) > 3:
         return None
-    if unit or says_potency(name):
+    if unit or says_potency(endpoint):
         if values == {0.0, 1.0}:
             raise InputError(
                 f"{where} is called a measured value but holds only 0 and 1; wanted classes or values: "
-                "rename the column if these are classes, or give --active-if '>= 1'"
+                "rename the column if these are classes"
             )
         return None
     if values <= {0.0, 1.0} or values == {-1.0, 1.0}:

@@ -13,6 +13,7 @@ from molmeta.errors import InputError
 from molmeta.units import Target
 
 LOG_LIMIT = 1.0
+LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def merge(
     )
     kept: list[tuple[Group, Merged]] = []
     dropped: list[Group] = []
-    notes = []
+    notes, clashes = [], []
     several = [group for group in groups if len(group.rows) > 1]
     if several:
         notes.append(
@@ -146,12 +147,17 @@ def merge(
         merged = decide(group, join) if clash else join(group)
         if clash:
             fate = "left out" if merged is None else f"merged to {merged[0]:.4g}"
-            notes.append(f"replicates disagree: {group.describe()}, {fate}")
+            clashes.append(f"replicates disagree: {group.describe()}, {fate}")
         if merged is None:
             dropped.append(group)
         else:
             kept.append((group, merged))
-    return kept, dropped, notes
+    more = (
+        [f"{len(clashes) - LISTED} more compounds have replicates that disagree"]
+        if len(clashes) > LISTED
+        else []
+    )
+    return kept, dropped, [*notes, *clashes[:LISTED], *more]
 
 
 MERGES: dict[str, Merge] = {"classification": majority, "regression": median}

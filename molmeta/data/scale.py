@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from molmeta.data.headers import canonical_unit, plain, says_potency, unit_in
+from molmeta.data.headers import canonical_unit, is_p_scale, says_log_potency, says_potency, unit_in
 from molmeta.data.labels import Label, Reading, Unreadable
 from molmeta.errors import InputError
 from molmeta.units import MOLAR, Target
@@ -19,14 +18,14 @@ P_RANGE = (-1.0, 15.0)
 
 
 def one_unit(
-    name: str, where: str, readings: list[Reading], given: str | None
+    endpoint: str, where: str, readings: list[Reading], given: str | None
 ) -> tuple[str | None, list[Reading]]:
     """The unit of all values, and the readings in it.
 
     Parameters
     ----------
-    name, where : str
-        The column, and file and column for messages.
+    endpoint, where : str
+        What is measured; file and column for messages.
     readings : list of Label, Blank or Unreadable
         On the file's scale.
     given : str or None
@@ -40,7 +39,7 @@ def one_unit(
     if given is not None:
         wanted = canonical_unit(given) or given.strip()
         return wanted, [_in_unit(r, wanted) for r in readings]
-    default = unit_in(name)
+    default = unit_in(endpoint)
     groups = Counter(r.unit or default for r in readings if isinstance(r, Label))
     if len(groups) > 1:
         shown = ", ".join(f"{count} rows in {have or 'no unit'}" for have, count in groups.most_common(5))
@@ -50,17 +49,12 @@ def one_unit(
         )
     unit = next(iter(groups)) if groups else default
     values = [r.value for r in readings if isinstance(r, Label)]
-    if unit is None and says_potency(name):
+    if unit is None and says_potency(endpoint):
         raise InputError(
             f"{where} is a concentration without a unit; give --unit nM (or uM, M, ...), "
             "or --unit pIC50 where the values are -log10 of mol/L already"
         )
-    if (
-        unit
-        and re.match(r"p[A-Z]", unit)
-        and values
-        and not P_RANGE[0] <= min(values) <= max(values) <= P_RANGE[1]
-    ):
+    if unit and is_p_scale(unit) and values and not P_RANGE[0] <= min(values) <= max(values) <= P_RANGE[1]:
         odd = next(v for v in values if not P_RANGE[0] <= v <= P_RANGE[1])
         raise InputError(
             f"{where} is on a p-scale but holds {odd:g}, which looks like a concentration; "
@@ -75,10 +69,10 @@ def _in_unit(reading: Reading, unit: str) -> Reading:
     return reading
 
 
-def weak_is_high(name: str, unit: str | None) -> bool:
+def weak_is_high(endpoint: str, unit: str | None) -> bool:
     """Whether large values are weak ones: a potency that is not on the p-scale (ug/mL, logIC50)."""
-    logarithm = plain(name).startswith("log") and says_potency(re.sub(r"(?i)^log[\s_]*", "", name))
-    return logarithm or (says_potency(name) and unit not in MOLAR and not re.match(r"p[A-Z]", unit or ""))
+    raw = says_potency(endpoint) and unit not in MOLAR and not is_p_scale(unit)
+    return raw or says_log_potency(endpoint)
 
 
 def to_model(reading: Reading, target: Target) -> Reading:

@@ -45,7 +45,7 @@ class Support:
     def __post_init__(self) -> None:
         sizes = {len(part) for part in (self.smiles, self.values, self.relations, self.ids, self.rows)}
         if len(sizes) != 1:
-            raise InputError(f"a support set needs one value of each kind per compound; found {sorted(sizes)}")
+            raise InputError(f"a support set needs one of everything per compound; found {sorted(sizes)}")
 
     def __len__(self) -> int:
         return len(self.smiles)

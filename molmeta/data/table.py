@@ -83,7 +83,9 @@ def read_assay(
     entries = _entries(source, actives, inactives, wanted, trusted)
     options = Options(unit, decimal, censored, active_if, lower_is_better)
     where = f"{entries.file} column '{entries.label_column}'"
-    measured = measure(entries.label_column, where, [entry.label for entry in entries.rows], options)
+    measured = measure(
+        entries.label_column, entries.endpoint, where, [entry.label for entry in entries.rows], options
+    )
     return _assemble(name or entries.name, entries, measured, conflicts)
 
 

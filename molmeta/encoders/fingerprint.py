@@ -61,5 +61,7 @@ class FingerprintMLP(Encoder):
         centre, spread = self.get_buffer("centre"), self.get_buffer("spread")
         # Descriptors of a macrocycle or a peptide must not swamp the counts.
         scaled = ((mols.need("descriptors") - centre) / spread).clamp(-6.0, 6.0)
-        out: Tensor = self.output(self.hidden(torch.cat([self.input_dropout(counts.float().log1p()), scaled], dim=1)))
+        out: Tensor = self.output(
+            self.hidden(torch.cat([self.input_dropout(counts.float().log1p()), scaled], dim=1))
+        )
         return out.float()

@@ -174,9 +174,7 @@ class GP(Head):
         if not torch.is_grad_enabled():
             keep = weight > _NEGLIGIBLE * weight.max()
             weight = weight[keep] / weight[keep].sum()
-            mixture, factor, alpha, scale, ratio = (
-                t[keep] for t in (mixture, factor, alpha, scale, ratio)
-            )
+            mixture, factor, alpha, scale, ratio = (t[keep] for t in (mixture, factor, alpha, scale, ratio))
         return _Posterior(weight, mixture, factor, alpha, scale, ratio)
 
 

@@ -24,7 +24,7 @@ from molmeta.prediction import Prediction
 Weights = dict[str, dict[str, Tensor]]
 
 
-class _Adapted(Head):
+class Adapted(Head):
     """Score = output layer on the layer-normalized embedding, adapted by full-batch gradient descent.
 
     The embedding is taken to the frame of the support set (`_centred`), in which a step size below 2 is
@@ -139,7 +139,7 @@ class _Adapted(Head):
             yield weights
 
 
-class ANIL(_Adapted):
+class ANIL(Adapted):
     """The inner loop adapts the output layer alone; its embeddings are computed once.
 
     Source: Raghu et al. 2020, Rapid learning or feature reuse?
@@ -150,7 +150,7 @@ class ANIL(_Adapted):
         return lambda _: embedding
 
 
-class MAML(_Adapted):
+class MAML(Adapted):
     """The inner loop adapts the output layer and every parameter of the encoder.
 
     Parameters

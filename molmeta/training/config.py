@@ -127,7 +127,10 @@ def _explain(error: Any) -> str:
     if error["type"] != "extra_forbidden":
         return f"{key}: {error['msg']} (found {error.get('input')!r})"
     sections: dict[str, type[BaseModel]] = {
-        "data": Data, "pretrain": Pretrain, "episodic": Episodic, "validation": Validation,
+        "data": Data,
+        "pretrain": Pretrain,
+        "episodic": Episodic,
+        "validation": Validation,
     }
     section = sections.get(str(error["loc"][0]), TrainConfig) if len(error["loc"]) > 1 else TrainConfig
     near = difflib.get_close_matches(str(error["loc"][-1]), section.model_fields, n=1)

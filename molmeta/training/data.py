@@ -40,9 +40,7 @@ def load_corpora(data: Data, folder: Path, cache: Path, needs: Collection[str]) 
     return Corpora(train, valid, reserve(train, data.reserve))
 
 
-def _load(
-    source: Path, roles: tuple[str, ...], workers: int, cache: Path, needs: Collection[str]
-) -> Corpus:
+def _load(source: Path, roles: tuple[str, ...], workers: int, cache: Path, needs: Collection[str]) -> Corpus:
     if not source.exists():
         raise InputError(f"no such file: {source}; name the folder that holds it with --data")
     stat = source.stat()

@@ -66,9 +66,7 @@ def pool(learner: Learner, corpus: Corpus, names: Sequence[str], config: Episodi
             "lower episodic.k_min or raise data.reserve"
         )
     sampler = EpisodeSampler(k_min=config.k_min, k_max=config.k_max, query=config.query)
-    return Pool(
-        tuple(assays["classification"]), tuple(assays["regression"]), sampler, config.regression
-    )
+    return Pool(tuple(assays["classification"]), tuple(assays["regression"]), sampler, config.regression)
 
 
 def optimizer(head: Head, encoder: Encoder, config: Episodic) -> torch.optim.AdamW:

@@ -44,7 +44,7 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def write_state(path: Path, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
     """One safetensors file, whole or not at all; counters are stored as JSON."""
-    stored = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    stored = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
     stored["counters"] = torch.frombuffer(bytearray(json.dumps(counters).encode()), dtype=torch.uint8)
     write_whole(path, save(stored))
 

@@ -39,7 +39,9 @@ def test_help_is_quick_and_loads_nothing_heavy():
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
+        )
         times.append(time.perf_counter() - start)
     assert json.loads(done.stdout.splitlines()[-1]) == []
     assert min(times) < 0.5

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import doctest
 import json
 import math
 
 import numpy as np
 import pytest
 
-from molmeta.cli import render
+from molmeta.cli import options, render
 
 CHEMISTRY = [
     "c1cc[nH]c1",
@@ -65,3 +66,10 @@ def test_progress_is_silent_without_a_terminal(capsys):
         show(1, 10)
         show(2, label="more [nH]")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("module", [options, render])
+def test_examples_of_the_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0

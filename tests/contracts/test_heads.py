@@ -16,7 +16,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch
-from molmeta.chem.fingerprint import COUNT_BITS, counts
+from molmeta.chem.features import FIELDS, featurize
+from molmeta.chem.fingerprint import COUNT_BITS
+from molmeta.chem.molecule import Molecule
 from molmeta.data.episode import Episode, Labelled
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError, NotEnoughData
@@ -63,7 +65,8 @@ def library() -> MolBatch:
     series = torch.arange(N) % 2
     embedding = torch.randn(N, DIM, generator=generator)
     embedding[:, 0] += 6.0 * (series - 0.5)
-    return MolBatch(n=N, counts=counts([Chem.MolFromSmiles(s) for s in smiles]), embedding=embedding)
+    molecules = [Molecule(row, text, Chem.MolFromSmiles(text)) for row, text in enumerate(smiles, 1)]
+    return replace(featurize(molecules, FIELDS), embedding=embedding)
 
 
 @cache
@@ -277,7 +280,25 @@ def test_the_other_kind_of_target_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", HEADS)
 def test_what_a_head_needs_is_said(name: str) -> None:
     assert HEADS[name].kinds <= TARGETS.keys()
-    assert HEADS[name].needs <= {"graph", "counts", "descriptors"}
+    head, _ = head_and_encoder(name, "frozen")
+    assert head.needs <= FIELDS.keys()
+    # What it does not name, it can do without.
+    data = assay(min(head.kinds))
+    kept = {field: getattr(data.mols, field) for field in head.needs}
+    bare = replace(data, mols=MolBatch(n=N, embedding=data.mols.embedding, **kept))
+    sound(conditioned(name, "frozen", bare.select(SUPPORT))(bare.mols), bare.y)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_only_a_head_that_adapts_the_encoder_needs_more_than_its_embeddings(name: str) -> None:
+    head, trunk = head_and_encoder(name, "tiny")
+    data = assay(min(head.kinds))
+    with torch.no_grad():
+        embedded = replace(data, mols=replace(data.mols, embedding=trunk(data.mols)))
+        through = head.condition(trunk, data.select(SUPPORT))(data.mols)
+        kept = head.condition(Frozen(DIM), embedded.select(SUPPORT))(embedded.mols)
+    same = torch.allclose(numbers(through), numbers(kept), rtol=1e-5, atol=1e-5)
+    assert same is not head.adapts_encoder
 
 
 def test_an_unknown_name_lists_the_known() -> None:

@@ -69,10 +69,12 @@ def test_companions_and_identifiers():
 @pytest.mark.parametrize(
     ("name", "unit"),
     [
-        ("IC50_nM", "nM"), ("IC50 nM", "nM"), ("IC50(nM)", "nM"), ("EC50 [µM]", "uM"), ("Ki (mM)", "mM"), ("Kd (M)", "M"),
-        ("pChEMBL Value", "pChEMBL"), ("hERG_pIC50", "pIC50"), ("-logIC50", "logIC50"), ("% inhibition", "%"),
-        ("inhibition_percent", "%"), ("LogS", "LogS"), ("MIC (µg/mL)", "ug/mL"), ("IC50", None), ("activity", None),
-        ("M", None), ("potency_uM", "uM"), ("name_m", None),
+        ("IC50_nM", "nM"), ("IC50 nM", "nM"), ("IC50(nM)", "nM"), ("EC50 [µM]", "uM"), ("Ki (mM)", "mM"),
+        ("Kd (M)", "M"), ("pChEMBL Value", "pChEMBL"), ("hERG_pIC50", "pIC50"), ("-logIC50", "-logIC50"),
+        ("% inhibition", "%"),
+        ("inhibition_percent", "%"), ("LogS", "LogS"), ("MIC (µg/mL)", "ug/mL"), ("IC50", None),
+        ("activity", None), ("M", None), ("potency_uM", "uM"), ("name_m", None), ("logIC50 (nM)", "logIC50"),
+        ("pic50", "pic50"), ("pIC50 (M)", "pIC50"), ("Ki_pM", "pM"),
     ],
 )  # fmt: skip
 def test_units_in_names(name, unit):

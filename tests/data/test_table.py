@@ -281,6 +281,44 @@ def test_lower_is_better(tmp_path):
     assert not read(tmp_path, "smiles,MIC (ug/mL)\nCCO,1.5\nCCN,2.5\n").target.higher_is_better
 
 
+@pytest.mark.parametrize(
+    ("column", "unit", "higher"),
+    [
+        ("-logIC50", "-logIC50", True),
+        ("log(1/IC50)", "log(1/IC50)", True),
+        ("logIC50", "logIC50", False),
+        ("log10 Ki (nM)", "log10", False),
+        ("IC50 (log nM)", "log nM", False),
+        ("Ki_pM", "pM", True),
+        ("logP", "logP", True),
+        ("pic50", "pic50", True),
+    ],
+)
+def test_which_way_is_better(column, unit, higher, tmp_path):
+    target = read(tmp_path, f"smiles,{column}\nCCO,1.5\nCCN,2.5\nCCC,3.5\n").target
+    assert (target.unit, target.higher_is_better) == (unit, higher)
+
+
+def test_the_endpoint_of_an_export_tells_which_way_is_better(tmp_path):
+    text = "smiles;Standard Type;Standard Value;Standard Units\nCCO;MIC;8;ug.mL-1\nCCN;MIC;16;ug.mL-1\n"
+    assert not read(tmp_path, text).target.higher_is_better
+    text = "smiles;Standard Type;Standard Value;Standard Units\nCCO;IC50;8;nM\nCCN;Ki;16;nM\nCCC;Ki;9;nM\n"
+    assert any("mix endpoints: Ki (2), IC50 (1)" in note for note in read(tmp_path, text).notes)
+
+
+def test_picomolar_is_no_p_scale(tmp_path):
+    np.testing.assert_allclose(read(tmp_path, "smiles,Ki_pM\nCCO,100\nCCN,1000\n").values, [10, 9])
+
+
+def test_few_labels_among_many_rows(tmp_path):
+    rows = "".join(
+        f"{'C' * (i % 60 + 1)}{'N' * (i // 60)}O,{i % 7 if i % 100 == 0 else ''}\n" for i in range(1500)
+    )
+    assay = read(tmp_path, "smiles,score\n" + rows)
+    assert len(assay) == 15
+    assert len(assay.unlabelled) == 1485
+
+
 def test_conflicts(tmp_path):
     text = "smiles,pIC50\nCCO,5\nOCC,7.5\nC(C)O,8\nCCN,6\nNCC,6.5\nCCC,5.5\n"
     assert read(tmp_path, text).values.tolist() == [7.5, 6.25, 5.5]
@@ -291,6 +329,14 @@ def test_conflicts(tmp_path):
     assert any("rows 1, 2, 3" in note for note in dropped.notes)
     with pytest.raises(InputError, match="rows 1, 2, 3"):
         read(tmp_path, text, conflicts="stop")
+
+
+def test_long_lists_of_conflicts_are_cut_and_several_assays_noted(tmp_path):
+    rows = "".join(f"{'C' * (i + 1)}O,4,a{i % 2}\n{'C' * (i + 1)}O,8,b\n" for i in range(30)) + "CCN,5,a\n"
+    notes = read(tmp_path, "smiles,pKi,assay\n" + rows).notes
+    assert sum("replicates disagree" in note for note in notes) == 10
+    assert any("20 more compounds" in note for note in notes)
+    assert any("'assay' names 4 different assays" in note for note in notes)
 
 
 def test_conflicting_classes(tmp_path):

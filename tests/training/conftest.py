@@ -80,12 +80,19 @@ def fold(prefix: str, role: str, n_assays: int, seed: int) -> tuple[pd.DataFrame
         value = 6 + (value - value.mean()) / value.std() + 0.3 * rng.standard_normal(len(chosen))
         label = (value > np.median(value)).astype(int)
         rows += [
-            (name, smiles[j], y, 10 ** (9 - p), p, "=")
-            for j, y, p in zip(chosen, label, value, strict=True)
+            (name, smiles[j], y, 10 ** (9 - p), p, "=") for j, y, p in zip(chosen, label, value, strict=True)
         ]
         assays.append((name, "pXC50", i, role, "kinase" if i % 2 else "", "", 0))
     table = pd.DataFrame(rows, columns=["assay", "smiles", "label", "value", "p_value", "relation"])
-    columns = ["assay", "kind", "target_id", "role", "protein_family", "protein_super_family", "residual_panel"]
+    columns = [
+        "assay",
+        "kind",
+        "target_id",
+        "role",
+        "protein_family",
+        "protein_super_family",
+        "residual_panel",
+    ]
     return table, pd.DataFrame(assays, columns=columns)
 
 

@@ -17,21 +17,20 @@ from molmeta.checkpoint import load_checkpoint
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.training import train
 
-# Slowed down by what each `Progress` takes, so that kills fall into every stage.
+# Says when a step is done, so that kills can be aimed at steps of every stage.
 _CHILD = """
 import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from molmeta.training import train
-import molmeta.training.run as run
+from molmeta.training.stages import Run
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-original = run._Run.advance
-def slow(self, *arguments):
+original = Run.advance
+def watched(self, *arguments):
     original(self, *arguments)
     print("step", flush=True)
-    time.sleep(0.02)
-run._Run.advance = slow
+Run.advance = watched
 train(folder / "tiny.toml", out, data=folder, resume=out.exists(), device="cpu")
 """
 
@@ -68,10 +67,10 @@ def test_a_killed_run_resumes_to_the_same_result(unbroken: Path, corpus_folder: 
             [sys.executable, "-c", _CHILD, str(corpus_folder), str(out)], stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
-        for _ in range(int(rng.integers(3, 18))):
+        for _ in range(int(rng.integers(5, 16))):
             if not child.stdout.readline():
                 break
-        time.sleep(float(rng.uniform(0, 0.02)))
+        time.sleep(float(rng.uniform(0, 0.05)))
         if child.poll() is None:
             child.send_signal(signal.SIGKILL)
         code = child.wait()
@@ -116,8 +115,11 @@ def test_the_encoder_learns_through_a_head(corpus_folder: Path, tmp_path: Path) 
     text = (corpus_folder / "tiny.toml").read_text()
     head = text[: text.index("[heads.mahalanobis]")] + text[text.index("[pretrain]") :]
     config = tmp_path / "deep.toml"
-    config.write_text(head.replace("[heads.gp]", "[heads.maml]\nsteps = 2").replace(
-        "[episodic]", "[episodic]\nfreeze_encoder = false\nencoder_rate = 1e-3"
-    ).replace("epochs = 2", "epochs = 0"), encoding="utf-8")
+    config.write_text(
+        head.replace("[heads.gp]", "[heads.maml]\nsteps = 2")
+        .replace("[episodic]", "[episodic]\nfreeze_encoder = false\nencoder_rate = 1e-3")
+        .replace("epochs = 2", "epochs = 0"),
+        encoding="utf-8",
+    )
     report = train(config, tmp_path / "deep", data=corpus_folder, device="cpu")
     assert report.validation["maml"].nll < 1.0

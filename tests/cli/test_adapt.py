@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_saves_a_model_named_after_the_assay_and_says_what_comes_next(run, assay, checkpoint, tmp_path):
+    done = run("adapt", assay, "--model", checkpoint, "--no-verdict")
+    assert done.code == 0
+    assert (tmp_path / "alcohols.molmeta").stat().st_size > 0
+    assert "6 active and 6 inactive" in done.out
+    assert "Heads and their weights: " in done.out
+    assert "In meta-training: 0 of the 12 compounds" in done.out
+    assert "Next: molmeta score alcohols.molmeta LIBRARY" in done.out
+    assert done.err == ""
+
+
+def test_verdict_compares_with_the_baselines(run, assay, checkpoint):
+    done = run("adapt", assay, "--model", checkpoint, "--head", "proto")
+    assert done.code == 0
+    assert "Verdict: " in done.out
+    for text in ("knn", "rf", "guessing", "±", "proto 100%"):
+        assert text in done.out
+
+
+def test_json_is_one_object(run, assay, checkpoint):
+    found = run("adapt", assay, "--model", checkpoint, "--json", "-o", "m.molmeta").json
+    assert found["n"] == 12
+    assert found["rejected"] == 1
+    assert found["path"] == "m.molmeta"
+    assert found["verdict"]["scores"].keys() >= {"molmeta", "knn", "rf", "guessing"}
+    assert sum(found["heads"].values()) == pytest.approx(1)
+
+
+def test_nothing_is_overwritten_without_force(run, assay, checkpoint, tmp_path):
+    kept = tmp_path / "alcohols.molmeta"
+    kept.write_text("mine")
+    for arguments in ([], ["-o", kept]):
+        done = run("adapt", assay, "--model", checkpoint, "--no-verdict", *arguments)
+        assert done.code == 5
+        assert "--force" in done.err
+        assert kept.read_text() == "mine"
+    assert run("adapt", assay, "--model", checkpoint, "--no-verdict", "--force").code == 0
+    assert kept.read_bytes() != b"mine"
+
+
+def test_reading_options_arrive(run, tmp_path, checkpoint):
+    path = tmp_path / "potency.csv"
+    path.write_text("smiles,x,ic50\nCCO,1,10\nCCC,2,200\nCCN,3,3000\nCCCl,4,40\n")
+    done = run(
+        "adapt",
+        path,
+        "--label-column",
+        "ic50",
+        "--unit",
+        "nM",
+        "--model",
+        checkpoint,
+        "--no-verdict",
+        "--json",
+    )
+    assert done.json["target"] == {
+        "name": "ic50",
+        "kind": "regression",
+        "unit": "nM",
+        "higher_is_better": True,
+    }
+    assert done.json["span"] == pytest.approx([5.522879, 8.0])
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_ends_with_3(run, tmp_path, checkpoint, label):
+    path = tmp_path / "one.csv"
+    path.write_text(f"smiles,active\nCCO,{label}\nCCC,{label}\nCCN,{label}\n")
+    done = run("adapt", path, "--model", checkpoint)
+    assert done.code == 3
+    assert ("inactive" if label else "active") in done.err
+    assert os.listdir(tmp_path) == ["one.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["none.csv"], 3),
+        (["alcohols.csv", "--model", "no-such-model"], 3),
+        (["alcohols.csv", "--head", "oracle"], 2),
+        (["alcohols.csv", "--nonsense"], 2),
+        (["alcohols.csv", "--device", "abacus"], 2),
+        ([], 2),
+    ],
+)
+def test_exit_codes(run, assay, checkpoint, arguments, code):
+    model = [] if "--model" in arguments else ["--model", checkpoint]
+    done = run("adapt", *arguments, *model, "--no-verdict")
+    assert done.code == code
+    assert done.out == ""
+    assert "Traceback" not in done.err

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+
+def test_prints_means_and_differences(run, table, checkpoint, tmp_path):
+    out = tmp_path / "r.csv"
+    done = run(
+        "evaluate",
+        table,
+        "--model",
+        checkpoint,
+        "-k",
+        8,
+        "-k",
+        12,
+        "--draws",
+        2,
+        "--baseline",
+        "knn",
+        "-o",
+        out,
+    )
+    assert done.code == 0
+    for text in ("k = 8", "k = 12", "gp - knn", "proto - knn", "±"):
+        assert text in done.out
+    header, *rows = out.read_text().splitlines()
+    assert header.startswith("assay,k,seed,method,n_query,prevalence,auprc,delta_auprc")
+    assert len(rows) == 2 * 2 * 2 * 3
+
+
+def test_json_and_regression(run, table, checkpoint):
+    found = run(
+        "evaluate", table, "--model", checkpoint, "-k", 8, "--draws", 2, "--head", "gp", "--baseline", "mean",
+        "--regression", "--json",
+    ).json  # fmt: skip
+    assert found["metric"] == "r2_os"
+    assert {row["method"] for row in found["means"]} == {"gp", "mean"}
+    assert {row["method"] for row in found["differences"]} == {"gp - mean"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--protocol", "guess"], 2),
+        (["--head", "oracle"], 2),
+        (["--baseline", "oracle"], 2),
+        (["--roles", "dev"], 3),
+        (["-o", "table.csv"], 5),
+    ],
+)
+def test_exit_codes(run, table, checkpoint, monkeypatch, arguments, code):
+    monkeypatch.chdir(table.parent)
+    done = run("evaluate", table, "--model", checkpoint, "-k", 8, "--draws", 1, *arguments)
+    assert done.code == code
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_missing_data_ends_with_3(run, checkpoint, tmp_path):
+    assert run("evaluate", tmp_path / "none.csv", "--model", checkpoint).code == 3

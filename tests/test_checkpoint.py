@@ -1,0 +1,129 @@
+"""Checkpoints come back as they were, and nothing else is loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from molmeta.checkpoint import CONFIG, WEIGHTS, find_checkpoint, load_checkpoint, save_checkpoint
+from molmeta.errors import CheckpointError, ConfigError
+from molmeta.learner import Learner
+
+ENCODER = {"name": "fingerprint", "width": 16, "depth": 1, "dim": 8}
+HEADS = {"gp": {"dim": 8}, "proto": {"dim": 8}}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    learner = Learner(ENCODER, HEADS)
+    learner.seen = torch.tensor([-5, 3, 8])
+    learner.info = {"assays": 3}
+    save_checkpoint(tmp_path / "m", learner, half=False)
+    return tmp_path / "m"
+
+
+def resign(folder: Path) -> None:
+    """Makes the sha256 fit again, as somebody who meant harm would."""
+    import hashlib
+
+    config = json.loads((folder / CONFIG).read_text())
+    config["sha256"] = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    (folder / CONFIG).write_text(json.dumps(config))
+
+
+def test_round_trip(folder: Path) -> None:
+    torch.manual_seed(0)
+    want, got = Learner(ENCODER, HEADS), load_checkpoint(folder)
+    assert got.spec == want.spec
+    assert got.info == {"assays": 3}
+    assert got.seen.tolist() == [-5, 3, 8]
+    assert not got.training
+    state = got.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in want.state_dict().items())
+
+
+def test_half_precision_is_stable(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a", load_checkpoint(folder))
+    save_checkpoint(tmp_path / "b", load_checkpoint(tmp_path / "a"))
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+
+
+def test_no_such_model(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="shipped model"):
+        find_checkpoint(tmp_path / "none")
+
+
+def test_a_changed_byte_is_noticed(folder: Path) -> None:
+    data = bytearray((folder / WEIGHTS).read_bytes())
+    data[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(bytes(data))
+    with pytest.raises(CheckpointError, match="sha256"):
+        load_checkpoint(folder)
+
+
+def test_missing_weights(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match="sha256"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no safetensors file"),
+        (b"\x80\x05pickle", "no safetensors file"),
+        ((2**60).to_bytes(8, "little") + b"{}", "no safetensors file"),
+        ((2).to_bytes(8, "little") + b"[]", "cannot be read"),
+    ],
+)
+def test_what_is_no_safetensors_file(folder: Path, data: bytes, message: str) -> None:
+    (folder / WEIGHTS).write_bytes(data)
+    resign(folder)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+def test_tensors_must_be_the_expected_ones(folder: Path) -> None:
+    tensors = load_file(folder / WEIGHTS)
+    for change in (
+        {"encoder.output.bias": torch.zeros(9)},
+        {"encoder.output.bias": torch.full((8,), float("nan"))},
+        {"more": torch.zeros(1)},
+    ):
+        save_file(tensors | change, folder / WEIGHTS)
+        resign(folder)
+        with pytest.raises(CheckpointError):
+            load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "upgrade molmeta"),
+        ({"encoder": {"name": "telepathy"}}, "cannot build"),
+        ({"heads": {"gp": {"dims": 8}}}, "cannot build"),
+    ],
+)
+def test_config_of_another_kind(folder: Path, change: dict[str, object], message: str) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | change))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+def test_unknown_heads_are_named(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="gp, proto"):
+        load_checkpoint(folder).head("rf")
+
+
+def test_known_compounds(tmp_path: Path) -> None:
+    from molmeta.chem.features import compound_hash
+
+    learner = Learner(ENCODER, HEADS)
+    learner.seen = torch.tensor(sorted(map(compound_hash, ["CCO", "CCN"])))
+    assert learner.knows(["CCN", "CCC", "CCO"]).tolist() == [True, False, True]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, r2_score, roc_auc_score
+
+from molmeta.chem.batch import MolBatch
+from molmeta.data.episode import Labelled
+from molmeta.heads.base import Conditioned
+from molmeta.heads.baselines import RandomForest
+from molmeta.prediction import Bernoulli, Gaussian, Prediction
+from molmeta.units import Target
+from molmeta.verdict import _auroc, _delta_auprc, _r2, _rmse, judge
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RandomForest, "trees", 5)
+
+
+def assay(n: int, kind: str, seed: int = 0, signal: bool = False) -> Labelled:
+    """Random fingerprints; the label is in the last count, which an oracle reads."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 3, (n, 64)).astype(np.uint8)
+    if kind == "classification":
+        y = (np.arange(n) % 3 == 0).astype(np.float32)
+        counts[:, -1] = 10 + y
+    else:
+        y = rng.normal(size=n).astype(np.float32)
+        counts[:, -1] = np.clip(100 + 20 * y, 0, 255).astype(np.uint8)
+    if signal:
+        counts[:, :20] = counts[:, -1:]
+    relation = torch.zeros(n, dtype=torch.int8)
+    return Labelled(
+        MolBatch(n=n, counts=torch.from_numpy(counts)),
+        torch.from_numpy(y),
+        relation,
+        Target("y", kind),  # type: ignore[arg-type]
+    )
+
+
+def answer(data: Labelled, score: torch.Tensor) -> Prediction:
+    one = torch.ones_like(score)
+    return Gaussian(score, one) if data.target.kind == "regression" else Bernoulli(score, one, score)
+
+
+def oracle(support: Labelled) -> Conditioned:
+    scale = 1.0 if support.target.kind == "classification" else 0.05
+    shift = 10.5 if support.target.kind == "classification" else 100.0
+    return lambda mols: answer(support, scale * (mols.need("counts")[:, -1].double() - shift))
+
+
+def noise(support: Labelled) -> Conditioned:
+    def predict(mols: MolBatch) -> Prediction:
+        x = mols.need("counts")[:, :-1].double()
+        return answer(support, torch.sin(x @ torch.arange(1.0, 64.0, dtype=torch.float64)))
+
+    return predict
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_perfect_model_on_noise_is_useful(kind: str):
+    found = judge(oracle, assay(45, kind), seed=0)
+    assert found.level == "useful"
+    assert found.sentence.startswith("better than ")
+    assert "kNN by" in found.sentence
+    assert "a random forest by" in found.sentence
+    assert "15-fold repeated cross-validation" in found.sentence
+    assert set(found.scores) == {"molmeta", "knn", "rf", "guessing"}
+    assert found.fits == 15
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_noise_is_no_better_than_guessing(kind: str):
+    found = judge(noise, assay(45, kind, seed=1), seed=0)
+    assert found.level == "useless"
+    assert found.sentence.startswith("no better than guessing on these 45 compounds")
+
+
+def test_noise_seldom_passes_for_knowledge():
+    levels = [judge(noise, assay(24, "classification", seed), seed).level for seed in range(8)]
+    assert levels.count("useless") >= 7
+
+
+def test_a_model_like_its_baselines_is_called_so():
+    found = judge(oracle, assay(45, "classification", signal=True), seed=0)
+    assert found.level == "like_baseline"
+    assert "no better than" in found.sentence
+
+
+@pytest.mark.parametrize(("n", "kind"), [(3, "classification"), (3, "regression")])
+def test_without_cross_validation_nothing_is_claimed(n: int, kind: str):
+    found = judge(oracle, assay(n, kind), seed=0)
+    assert found.level == "unknown"
+    assert "cross-validation is impossible" in found.sentence
+    assert not found.scores
+
+
+def test_the_verdict_is_the_same_every_time():
+    assert judge(noise, assay(20, "classification"), 3) == judge(noise, assay(20, "classification"), 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(4, 30), levels=st.integers(2, 30), seed=st.integers(0, 10_000))
+def test_weighted_metrics_are_those_of_scikit_learn(n: int, levels: int, seed: int):
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % 3 == 0).astype(float)
+    score = rng.integers(0, levels, n).astype(float)  # with ties
+    weights = rng.integers(1, 4, (3, n)).astype(float)
+    prevalence = weights @ y / weights.sum(1)
+    for i, w in enumerate(weights):
+        expected = average_precision_score(y, score, sample_weight=w) - prevalence[i]
+        assert _delta_auprc(y, score, weights)[i] == pytest.approx(expected)
+        assert _auroc(y, score, weights)[i] == pytest.approx(roc_auc_score(y, score, sample_weight=w))
+    even = np.ones((1, n))
+    values = rng.normal(size=n)
+    assert _r2(values, score, even)[0] == pytest.approx(r2_score(values, score))
+    assert _rmse(values, score, even)[0] == pytest.approx(np.sqrt(np.mean((values - score) ** 2)))
+
+
+def test_compounds_that_a_resample_leaves_out_do_not_count():
+    y, score = np.array([1.0, 0.0, 1.0, 0.0]), np.array([0.9, 0.8, 0.1, 0.2])
+    weights = np.array([[1.0, 0.0, 0.0, 1.0]])
+    assert _delta_auprc(y, score, weights)[0] == pytest.approx(0.5)
+    assert _auroc(y, score, weights)[0] == pytest.approx(1.0)
