@@ -120,7 +120,8 @@ class Conformal:
         scale = math.sqrt((10 + float(np.square(z).sum())) / (10 + n))
         if n < 10:
             return cls(scale, scale * _GAUSSIAN_QUANTILE)
-        return cls(scale, float(np.sort(np.abs(z))[math.ceil(LEVEL * (n + 1)) - 1]))
+        rank = math.ceil(LEVEL * (n + 1) - 1e-9)  # 0.9 * 10 may come out as 9.000000000000002
+        return cls(scale, float(np.sort(np.abs(z))[rank - 1]))
 
     def apply(self, prediction: Prediction) -> Outcome:
         assert isinstance(prediction, Gaussian)

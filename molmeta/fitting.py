@@ -67,7 +67,8 @@ class FineTuning(Averaging):
         head = max(found.weights, key=found.weights.__getitem__)
         if not can_fine_tune(support):
             return found
-        return Ensemble(rounded(fine_tune(found.learner, head, support, self.seed)), found.weights)
+        tuned = fine_tune(found.learner, head, support, self.seed, STEPS, RATE)
+        return Ensemble(rounded(tuned), found.weights)
 
     def __call__(self, support: Labelled) -> Conditioned:
         found = self.fit(support)
@@ -87,9 +88,7 @@ def can_fine_tune(data: Labelled) -> bool:
     return both and len(data) >= FEWEST_TO_TUNE
 
 
-def fine_tune(
-    learner: Learner, head: str, data: Labelled, seed: int, steps: int = STEPS, rate: float = RATE
-) -> Learner:
+def fine_tune(learner: Learner, head: str, data: Labelled, seed: int, steps: int, rate: float) -> Learner:
     """A copy of the learner whose encoder and head took `steps` Adam steps on the head's own loss.
 
     Each step conditions on a half to three quarters of the compounds and predicts the others. Dropout is

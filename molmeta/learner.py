@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.features import compound_hash
@@ -85,7 +85,7 @@ class Learner(nn.Module):
         training = self.encoder.training
         self.encoder.eval()
         parts = []
-        for part in torch.arange(mols.n).split(batch_size) if mols.n else (torch.arange(0),):
+        for part in torch.split(torch.arange(mols.n), batch_size) if mols.n else (torch.arange(0),):
             piece = mols if len(part) == mols.n else mols.select(part)
             parts.append(replace(piece, embedding=self.encoder(piece), graph=None, descriptors=None))
         self.encoder.train(training)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +190,19 @@ def test_an_unknown_device_is_told(bbb: Predictor, tmp_path: Path):
 def test_predictions_are_close_to_the_labels_of_simple_values(logp: Predictor):
     frame = logp.predict(["CCCCCCC", "CO"])
     assert frame.mm_value[0] > frame.mm_value[1] + 1
+
+
+def loaded_by(code: str) -> set[str]:
+    """Names of the modules that a fresh Python has loaded after `code`."""
+    command = [sys.executable, "-c", f"import sys\n{code}\nprint(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_imports_cost_only_what_is_used(bbb: Predictor, tmp_path: Path):
+    assert not loaded_by("import molmeta") & {"torch", "rdkit", "pandas", "sklearn"}
+    bbb.save(tmp_path / "x.molmeta")
+    code = f"import molmeta\nmolmeta.load({str(tmp_path / 'x.molmeta')!r}).predict('CCO')"
+    assert "torch_geometric" not in loaded_by(code)
 
 
 def test_public_names():

@@ -152,7 +152,7 @@ def _join_pointers(pointers: Sequence[Tensor]) -> Tensor:
 
 def to_tensors(mols: MolBatch) -> dict[str, Tensor]:
     """The tensors of a batch under flat names, for storage and for other processes."""
-    out = {}
+    out: dict[str, Tensor] = {}
     for f in fields(MolBatch):
         value = getattr(mols, f.name)
         if isinstance(value, Graphs):

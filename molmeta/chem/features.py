@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.fingerprint import counts, descriptors, pairs
@@ -31,7 +32,8 @@ def featurize(molecules: Sequence[Molecule], needs: Collection[str]) -> MolBatch
     if unknown:
         raise ConfigError(f"unknown features {sorted(unknown)}; known are {sorted(FIELDS)}")
     mols = [m.mol for m in molecules]
-    return MolBatch(n=len(mols), **{name: FIELDS[name](mols) for name in sorted(needs)})
+    computed: dict[str, Any] = {name: FIELDS[name](mols) for name in sorted(needs)}
+    return MolBatch(n=len(mols), **computed)
 
 
 def compound_hash(smiles: str) -> int:

@@ -7,7 +7,7 @@ import re
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
-from molmeta.chem.funnel import REASONS, Refusal, examine
+from molmeta.chem.funnel import MAX_RINGS, REASONS, Refusal, examine
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.standardize import find_parent
 
@@ -15,7 +15,6 @@ __all__ = ["REASONS", "read_mol", "read_smiles"]
 
 MAX_HEAVY_ATOMS = 500
 MAX_FRAGMENTS = 60
-MAX_RINGS = 60
 HEAVY_WEIGHT = 900.0  # Da; the compounds of meta-training are lighter
 
 _BONDS = frozenset(
@@ -111,6 +110,8 @@ def _finish(row: int, mol: Chem.Mol, flags: tuple[str, ...]) -> Molecule | Refus
     if not mol.HasSubstructMatch(_CARBON):
         return Refusal("inorganic", REASONS["inorganic"])
     parent = find_parent(mol)
+    if "[C]" in parent.smiles and _is_bare(parent.mol):
+        return Refusal("not_smiles", "no carbon atom has its hydrogens; this looks like SELFIES")
     flags += parent.flags
     if rdMolDescriptors.CalcExactMolWt(parent.mol) > HEAVY_WEIGHT:
         flags += ("above_900_da",)
@@ -119,7 +120,7 @@ def _finish(row: int, mol: Chem.Mol, flags: tuple[str, ...]) -> Molecule | Refus
 
 def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
     """Through SMILES, which leaves coordinates, properties and explicit hydrogens behind."""
-    refusal = _query_refusal(mol) or _heavy_atom_refusal(mol)
+    refusal = _query_refusal(mol) or _size_refusal(mol) or _ring_refusal(mol)
     if refusal is not None:
         return refusal
     mol = Chem.Mol(mol)
@@ -130,25 +131,29 @@ def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
     return _finish(row, again, ())
 
 
-def _heavy_atom_refusal(mol: Chem.Mol) -> Refusal | None:
+def _size_refusal(mol: Chem.Mol) -> Refusal | None:
     heavy = mol.GetNumHeavyAtoms()
     if heavy == 0:
         return Refusal("no_heavy_atoms", REASONS["no_heavy_atoms"])
     if heavy > MAX_HEAVY_ATOMS:
         return Refusal("too_large", f"{heavy:,} heavy atoms; at most {MAX_HEAVY_ATOMS} are scored")
-    return None
-
-
-def _size_refusal(mol: Chem.Mol) -> Refusal | None:
-    refusal = _heavy_atom_refusal(mol)
-    if refusal is not None:
-        return refusal
-    rings = mol.GetRingInfo().NumRings()
-    if rings > MAX_RINGS:
-        return Refusal("too_large", f"{rings:,} rings; at most {MAX_RINGS} are scored")
     if mol.GetNumAtoms() > MAX_FRAGMENTS and (parts := len(Chem.GetMolFrags(mol))) > MAX_FRAGMENTS:
         return Refusal("too_large", f"{parts:,} separate parts; at most {MAX_FRAGMENTS} are scored")
     return None
+
+
+def _ring_refusal(mol: Chem.Mol) -> Refusal | None:
+    """The funnel's limit on rings, for records."""
+    rings = mol.GetNumBonds() - mol.GetNumAtoms() + len(Chem.GetMolFrags(mol))
+    return (
+        Refusal("too_large", f"{rings:,} rings; at most {MAX_RINGS} are read") if rings > MAX_RINGS else None
+    )
+
+
+def _is_bare(mol: Chem.Mol) -> bool:
+    """Whether every carbon is a radical without hydrogens, as SELFIES read as SMILES give."""
+    carbons = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() == 6]
+    return all(atom.GetNumRadicalElectrons() and not atom.GetTotalNumHs() for atom in carbons)
 
 
 def _query_refusal(mol: Chem.Mol) -> Refusal | None:

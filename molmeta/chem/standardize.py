@@ -74,7 +74,7 @@ def find_parent(mol: Chem.Mol) -> Parent:
     """Standardize a sanitized molecule; already clean ones come back as they are.
 
     The steps are those of RDKit's MolStandardize (metals disconnected, functional groups normalized,
-    strongest acids ionized first, charges neutralized). A step that fails leaves its input, with a flag.
+    strongest acids ionized first, charges neutralized). Where one fails, the molecule stays as it was read.
 
     Parameters
     ----------
@@ -98,23 +98,16 @@ def find_parent(mol: Chem.Mol) -> Parent:
         return Parent(mol, smiles, ())
     unseen = {atom.GetSymbol() for atom in mol.GetAtoms()} - SEEN_ELEMENTS - _SALT_METALS
     flags: tuple[str, ...] = ("unseen_element",) if unseen else ()
-    stages = [(mol, flags)]
-    failed: tuple[str, ...] = ()
-    for step in (_unlabelled, _cleaned, _separated):
-        mol, flags = stages[-1]
-        try:
-            done, noted = step(mol)
-        except Exception:  # RDKit raises RuntimeError, ValueError and subclasses of both
-            failed = ("standardize_failed",)
-        else:
-            stages.append((done, flags + noted))
-    for done, flags in reversed(stages):
-        try:
-            return Parent(*_settled(done), flags + failed)
-        except Exception:  # as above; the stage before is the next best
-            failed = ("standardize_failed",)
-    parsed, flags = stages[0]
-    return Parent(parsed, smiles, flags + failed)
+    try:
+        # From the canonical SMILES on, so that the steps take the same course for every spelling.
+        done, smiles = _settled(mol)
+        noted: tuple[str, ...] = ()
+        for step in (_unlabelled, _cleaned, _separated):
+            done, flag = step(done)
+            noted += flag
+        return Parent(*_settled(done), flags + noted)
+    except Exception:  # RDKit raises RuntimeError, ValueError and subclasses of both
+        return Parent(mol, smiles, (*flags, "standardize_failed"))
 
 
 def _is_clean(mol: Chem.Mol, smiles: str) -> bool:

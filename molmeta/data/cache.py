@@ -41,5 +41,9 @@ def load_corpus(folder: Path) -> Corpus:
         mols=from_tensors(len(smiles), mols),
         smiles=smiles,
         assays=pd.read_parquet(folder / "assays.parquet"),
-        **{name: tensors[name].numpy() for name in _ARRAYS},
+        assay=tensors["assay"].numpy(),
+        mol=tensors["mol"].numpy(),
+        label=tensors["label"].numpy(),
+        value=tensors["value"].numpy(),
+        relation=tensors["relation"].numpy(),
     )

@@ -71,7 +71,9 @@ class Corpus:
 
     def rows(self, name: str) -> slice:
         """Measurements of an assay, as a slice of the arrays above."""
-        i = self.assays.index.get_loc(name)
+        i = int(self.assays.index.get_indexer(pd.Index([name]))[0])
+        if i < 0:
+            raise KeyError(name)
         return slice(int(self._starts[i]), int(self._starts[i + 1]))
 
     def labelled(self, name: str, kind: Kind = "classification") -> Labelled:
@@ -156,7 +158,7 @@ def build_corpus(
     kept = np.array([isinstance(o, str) for o in outcome], dtype=bool)
     position = np.full(len(outcome), -1)
     position[kept] = np.arange(kept.sum())
-    code = assays.index.get_indexer(table["assay"])
+    code = assays.index.get_indexer(pd.Index(table["assay"]))
     order = np.argsort(code, kind="stable")
     table = table.iloc[order]
     return Corpus(
@@ -164,9 +166,9 @@ def build_corpus(
         smiles=tuple(o for o in outcome if isinstance(o, str)),
         assays=assays,
         assay=code[order],
-        mol=position[pd.Index(texts).get_indexer(table["smiles"])],
+        mol=position[pd.Index(texts).get_indexer(pd.Index(table["smiles"]))],
         label=table["label"].to_numpy(np.float32),
         value=table["p_value"].to_numpy(np.float32),
-        relation=table["relation"].map(_SIGNS).fillna(0).to_numpy(np.int8),
+        relation=np.asarray(table["relation"].map(_SIGNS).fillna(0), dtype=np.int8),
         rejected=tuple(o for o in outcome if isinstance(o, Rejection)),
     )

@@ -1,4 +1,4 @@
-"""Fingerprint counts and descriptors through a multilayer perceptron: the fastest trunk, and the one to beat."""
+"""Fingerprint counts and descriptors through a multilayer perceptron: the fastest trunk."""
 
 from __future__ import annotations
 

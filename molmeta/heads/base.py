@@ -68,5 +68,5 @@ class Head(nn.Module, ABC):
             if n_pos == 0 or n_pos == len(support):
                 missing = "active" if n_pos == 0 else "inactive"
                 raise NotEnoughData(
-                    f"all {len(support)} labelled compounds are of one class; add at least one {missing} compound"
+                    f"all {len(support)} labelled compounds are of one class; add at least one {missing} one"
                 )

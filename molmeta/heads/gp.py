@@ -115,7 +115,7 @@ class GP(Head):
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         """Unit vectors float64[n, dim] on which the linear and the Matern kernel act."""
         scaled = encoder(mols).double() * self.log_relevance.double().exp()
-        return scaled / scaled.norm(dim=1, keepdim=True).clamp(min=1e-9)
+        return nn.functional.normalize(scaled, dim=1, eps=1e-9)
 
     def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """Linear and Matern-5/2 kernels float64[n, m] of unit vectors, each 1 on the diagonal."""

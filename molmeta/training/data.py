@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from molmeta.data.cache import load_corpus, save_corpus
@@ -112,11 +113,11 @@ def measurements(corpus: Corpus, leave_out: Collection[str]) -> Measurements:
     )
 
 
-def _standardize(value: np.ndarray, assay: np.ndarray, n_assays: int) -> np.ndarray:
+def _standardize(value: NDArray[np.float32], assay: NDArray[np.int64], n_assays: int) -> NDArray[np.float32]:
     """Values minus the mean of their assay over its spread, cut at 4; a spread below 0.3 counts as 0.3."""
     known = np.isfinite(value)
     count = np.maximum(np.bincount(assay[known], minlength=n_assays), 1)
     mean = np.bincount(assay[known], value[known], n_assays) / count
     square = np.bincount(assay[known], (value[known] - mean[assay[known]]) ** 2, n_assays) / count
     spread = np.maximum(np.sqrt(square), 0.3)
-    return np.clip((value - mean[assay]) / spread[assay], -4, 4).astype(np.float32)
+    return np.asarray(np.clip((value - mean[assay]) / spread[assay], -4, 4), dtype=np.float32)

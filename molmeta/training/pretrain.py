@@ -77,7 +77,7 @@ def batches(data: Measurements, batch_size: int, seed: int, epoch: int) -> Itera
     generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
     order = torch.randperm(len(data.compound), generator=generator)
     full = len(order) - len(order) % batch_size or len(order)
-    yield from order[:full].split(batch_size)
+    yield from torch.split(order[:full], batch_size)
 
 
 def step(
@@ -98,7 +98,7 @@ def step(
     parts = (data.assay, data.label, data.value, data.relation)
     classes, values = model.losses(embedding.float()[owner.to(device)], *(t[rows].to(device) for t in parts))
     optim.zero_grad(set_to_none=True)
-    (classes + config.value_weight * values).backward()
+    (classes + config.value_weight * values).backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     optim.step()
     return float(classes.detach()), float(values.detach())

@@ -97,7 +97,7 @@ def test_what_was_done_is_flagged(smiles: str, expected: str, flags: tuple[str, 
     assert find_parent(Chem.MolFromSmiles(smiles))[1:] == (expected, flags)
 
 
-def test_a_failing_step_leaves_the_form_before_it() -> None:
+def test_a_failing_step_leaves_the_molecule_as_it_was_read() -> None:
     ferrocene = Chem.MolFromSmiles("[Fe+2].c1cc[cH-]c1.c1cc[cH-]c1")
     mol, flags = standardize(ferrocene)
     assert "standardize_failed" in flags

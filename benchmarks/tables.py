@@ -1,0 +1,81 @@
+"""Writes the measured tables into README.md and the card of the shipped model.
+
+    python benchmarks/tables.py fsmol.json README.md models/base-fingerprint/card.md
+
+`fsmol.json` is what `benchmarks/fsmol.py` wrote. Each text has a pair of marks, `<!-- table: begin -->`
+and `<!-- table: end -->`; what stands between them is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = {
+    "valid": "valid",
+    "dev kinase": "dev, kinases",
+    "dev other": "dev, others",
+    "valid_report": "valid_report",
+}
+NAMES = {
+    "gp": "**molmeta, GP head (default)**",
+    "mahalanobis": "molmeta, prototypes (Mahalanobis)",
+    "proto": "molmeta, prototypes (Euclidean)",
+    "anil": "molmeta, MAML (ANIL)",
+    "maml": "molmeta, MAML",
+    "gp-tanimoto": "GP-Tanimoto on ECFP4",
+    "rf": "random forest on ECFP4",
+    "knn": "kNN-Tanimoto on ECFP4",
+}
+_MARKS = re.compile(r"(<!-- table: begin -->\n).*?(<!-- table: end -->)", re.S)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("report", type=Path)
+    parser.add_argument("texts", type=Path, nargs="+")
+    options = parser.parse_args()
+    report = json.loads(options.report.read_text(encoding="utf-8"))
+    written = render(report)
+    print(written)
+    for path in options.texts:
+        text, n = _MARKS.subn(lambda m: m[1] + written + m[2], path.read_text(encoding="utf-8"))
+        if n != 1:
+            raise SystemExit(f"{path} has {n} pairs of table marks; wanted 1")
+        path.write_text(text, encoding="utf-8")
+
+
+def render(report: dict[str, object]) -> str:
+    """Two markdown tables: means, and differences to the reference assay by assay."""
+    means, differences = (pd.DataFrame(report[name]) for name in ("means", "differences"))
+    sizes = sorted(means["k"].unique())
+    spread = " / ".join(str(k) for k in sizes)
+    return (
+        f"ΔAUPRC at {spread} labelled compounds, mean ± standard error over assays:\n\n"
+        f"{_table(means)}\n"
+        f"Difference to GP-Tanimoto on the same draws, assay by assay:\n\n{_table(differences)}"
+    )
+
+
+def _table(rows: pd.DataFrame) -> str:
+    counts = rows.groupby("stratum")["n"].max()
+    shown = [name for name in COLUMNS if name in counts.index]
+    head = "| | " + " | ".join(f"{COLUMNS[name]} ({counts[name]} assays)" for name in shown) + " |"
+    lines = [head, "|---" * (len(shown) + 1) + "|"]
+    for method in [name for name in NAMES if name in set(rows["method"])]:
+        cells = []
+        for stratum in shown:
+            found = rows[(rows["method"] == method) & (rows["stratum"] == stratum)].sort_values("k")
+            cells.append(" / ".join(f"{r['mean']:.3f} ± {r['se']:.3f}" for _, r in found.iterrows()))
+        lines.append(f"| {NAMES[method]} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
