@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -65,7 +66,27 @@ def score(
     say(f"{report.read} rows read: {report.scored} scored, {sum(report.rejected.values())} rejected{reasons}")
     if report.formulas:
         say(f"Warning: {report.formulas} cells start like a formula; a spreadsheet may run them")
+    if out != "-" and report.best:
+        _show_best(report.best)
     say(f"Wrote {report.path} in {report.seconds:.1f} s")
+
+
+def _show_best(best: Sequence[dict[str, Any]]) -> None:
+    """The best rows: the first columns of the library, and the numbers of the first model."""
+    names = list(best[0])
+    own = names[: names.index("mm_status")]
+    numbers = [
+        name for name in names if name.endswith(("mm_probability", "mm_value", "mm_std", "mm_in_domain"))
+    ]
+    columns = [*own[:3], *numbers]
+    rows = [[_cell(row[name]) for name in columns] for row in best]
+    render.line()
+    render.table(columns, rows, title="Best rows")
+    render.line()
+
+
+def _cell(value: Any) -> render.Cell:
+    return float(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
 def _default_out(library: str, assays: list[str]) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ from molmeta.errors import ConfigError, InputError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.sinks import SINKS, Csv, Sink
 
+_SHOWN = 5  # best rows that the report repeats
 _SHARED = ("mm_status", "mm_smiles")  # the same for every model
 
 
@@ -46,6 +47,8 @@ class ScoreReport:
     seconds : float
     path : str
         "-" for stdout.
+    best : tuple of dict
+        The best rows by the (first model's) score, best first: columns of the output.
     """
 
     read: int
@@ -55,6 +58,7 @@ class ScoreReport:
     notes: tuple[str, ...]
     seconds: float
     path: str
+    best: tuple[dict[str, Any], ...] = ()
 
 
 def score_library(
@@ -106,7 +110,7 @@ def score_library(
     _check_columns(library.header)
     counts: Counter[str] = Counter()
     formulas = done = 0
-    best = _Best(top) if top is not None else None
+    best = _Best(max(top or 0, _SHOWN))
     with _replacing(sink) as stream:
         writer = kind(stream, library.header)
         # The header is written even if there is no row.
@@ -115,19 +119,33 @@ def score_library(
             scored = predict_chunk(models, parse_chunk(part))
             counts.update(scored["mm_status"].tolist())
             formulas += sum(map(_is_formula, (cell for row in part.cells for cell in row)))
-            if best is None:
+            best.add(part.cells, scored, _score_column(models))
+            if top is None:
                 writer.write(part.cells, scored)
-            else:
-                best.add(part.cells, scored, _score_column(models))
             done += len(part)
             if progress is not None:
                 progress(done)
-        if best is not None:
-            best.write(writer)
+        if top is not None:
+            for cells, row in best.rows[:top]:
+                writer.write([cells], row)
         writer.close()
     ok = counts.pop("ok", 0)
-    notes = tuple(library.notes)
-    return ScoreReport(done, ok, dict(counts), formulas, notes, time.perf_counter() - started, str(sink))
+    return ScoreReport(
+        read=done,
+        scored=ok,
+        rejected=dict(counts),
+        formulas=formulas,
+        notes=tuple(library.notes),
+        seconds=time.perf_counter() - started,
+        path=str(sink),
+        best=tuple(_record(library.header, cells, row) for cells, row in best.rows[:_SHOWN]),
+    )
+
+
+def _record(header: Sequence[str], cells: Sequence[str], row: pd.DataFrame) -> dict[str, Any]:
+    """A row of the output by column, with None for what is missing."""
+    scored = {str(name): None if pd.isna(value) else value for name, value in row.iloc[0].items()}
+    return dict(zip(header, cells, strict=True)) | scored
 
 
 def parse_chunk(part: LibraryChunk) -> list[Molecule | Rejection]:
@@ -237,6 +255,7 @@ class _Best:
             push = heapq.heappushpop if len(self._rows) == self.size else heapq.heappush
             push(self._rows, (*entry, cells[i], scored.iloc[i : i + 1]))
 
-    def write(self, sink: Sink) -> None:
-        for _, _, cells, row in sorted(self._rows, key=lambda entry: entry[:2], reverse=True):
-            sink.write([cells], row)
+    @property
+    def rows(self) -> list[tuple[Sequence[str], pd.DataFrame]]:
+        """Best first: the cells of the input, and a frame of one row."""
+        return [(cells, row) for _, _, cells, row in sorted(self._rows, key=lambda e: e[:2], reverse=True)]

@@ -164,7 +164,7 @@ def _conclude(
     differences: Mapping[str, Estimate], scores: Mapping[str, Estimate], metric: str, n: int, fits: int
 ) -> tuple[Level, str]:
     """The level and the sentence."""
-    terms = f"({metric}, {fits}-fold repeated cross-validation)"
+    terms = f"({metric}, {REPEATS} x {fits // REPEATS}-fold cross-validation)"
     rivals = sorted(BASELINES, key=lambda name: differences[name][0])
     strongest = rivals[0]
     gap, se = differences[strongest]

@@ -16,6 +16,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or os.environ.get("MOLMETA_FAIL_ON_SKIP") != "1":
         return
+    reporter.ensure_newline()
     for report in reporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if not any(expected in reason for expected in EXPECTED_SKIPS):

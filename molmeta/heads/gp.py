@@ -29,13 +29,14 @@ from molmeta.heads.linalg import cholesky
 from molmeta.prediction import Bernoulli, Gaussian, Prediction
 
 RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
+_BLOCK = 2**22  # numbers in one block of settings x query x support
 _NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
 
 
 def mixtures(kernels: int) -> list[tuple[float, ...]]:
-    """Every corner of the simplex of weights, the middle of every edge, and the centre.
+    """Weights of the kernels: each alone, each pair, and the mean of all.
 
-    The corners of single fingerprints are in it on purpose: they win where earlier assays do not help.
+    Fingerprints stand alone among them on purpose: they win where earlier assays do not help.
 
     >>> mixtures(2)
     [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
@@ -63,6 +64,12 @@ class _Posterior:
 
     def latent(self, cross: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, latent variance and noise variance, float64[m] each, from cross kernels float64[K, m, n]."""
+        rows = max(1, _BLOCK // (len(self.weight) * cross.shape[2]))
+        parts = [self._latent(part) for part in torch.split(cross, rows, dim=1)]
+        mean, variance = (torch.cat(both) for both in zip(*parts, strict=True))
+        return mean, variance, (self.weight @ (self.scale * self.ratio)).expand_as(mean)
+
+    def _latent(self, cross: Tensor) -> tuple[Tensor, Tensor]:
         mixed = torch.einsum("sb,bmn->smn", self.mixture, cross)
         means = torch.einsum("smn,sn->sm", mixed, self.alpha)
         solved = torch.linalg.solve_triangular(self.factor, mixed.transpose(1, 2), upper=False)
@@ -70,7 +77,7 @@ class _Posterior:
         mean = self.weight @ means
         between = self.weight @ (means - mean).square()
         within = self.weight @ (self.scale[:, None] * own.clamp(min=1e-9))
-        return mean, within + between, (self.weight @ (self.scale * self.ratio)).expand_as(mean)
+        return mean, within + between
 
 
 class GP(Head):
@@ -82,6 +89,8 @@ class GP(Head):
         Length of the embedding.
     fingerprints : sequence of str
         Fields of `MolBatch` that get a Tanimoto kernel each.
+    presence : sequence of str
+        Fields that get one more, on whether a substructure occurs at all.
     ratios : sequence of float
         Noise-to-signal ratios; with `mixtures` they make the grid of settings.
     """
@@ -93,15 +102,15 @@ class GP(Head):
         self,
         dim: int = 256,
         fingerprints: Sequence[str] = ("counts", "pairs"),
+        presence: Sequence[str] = ("counts", "pairs"),
         ratios: Sequence[float] = RATIOS,
     ) -> None:
         super().__init__()
-        self.fingerprints = tuple(fingerprints)
-        self.needs = frozenset(fingerprints)
-        kernels = self.learned_kernels + len(self.fingerprints)
-        grid = [(*mixture, ratio) for mixture in mixtures(kernels) for ratio in ratios]
+        self.fingerprints, self.presence = tuple(fingerprints), tuple(presence)
+        self.needs = frozenset({*fingerprints, *presence})
+        settings = mixtures(self.learned_kernels + len(self.fingerprints) + len(self.presence))
+        grid = [(*mixture, ratio) for mixture in settings for ratio in ratios]
         self.register_buffer("grid", torch.tensor(grid, dtype=torch.float64), persistent=False)
-        self.log_relevance = nn.Parameter(torch.zeros(dim))
         self.log_length = nn.Parameter(torch.tensor(math.log(0.7)))
         # Hyper-prior over the grid, and how it moves with log(n / 32).
         self.prior = nn.Parameter(torch.zeros(len(grid)))
@@ -114,8 +123,7 @@ class GP(Head):
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         """Unit vectors float64[n, dim] on which the linear and the Matern kernel act."""
-        scaled = encoder(mols).double() * self.log_relevance.double().exp()
-        return nn.functional.normalize(scaled, dim=1, eps=1e-9)
+        return nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
 
     def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """Linear and Matern-5/2 kernels float64[n, m] of unit vectors, each 1 on the diagonal."""
@@ -125,9 +133,12 @@ class GP(Head):
         return [linear, (1 + distance + distance.square() / 3) * torch.exp(-distance)]
 
     def kernels(self, a: Tensor, b: Tensor, mols_a: MolBatch, mols_b: MolBatch) -> Tensor:
-        """All kernels float64[K, n, m], the learned ones first, then one a fingerprint."""
-        fixed = [tanimoto(mols_a.need(name), mols_b.need(name)).double() for name in self.fingerprints]
-        return torch.stack([*self.learned(a, b), *fixed])
+        """All kernels float64[K, n, m]: learned ones, one a fingerprint, one a fingerprint's presence."""
+        fixed = [tanimoto(mols_a.need(name), mols_b.need(name)) for name in self.fingerprints]
+        fixed += [
+            tanimoto((mols_a.need(name) > 0).byte(), (mols_b.need(name) > 0).byte()) for name in self.presence
+        ]
+        return torch.stack([*self.learned(a, b), *(kernel.double() for kernel in fixed)])
 
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
@@ -136,7 +147,7 @@ class GP(Head):
         if classes:
             y = 2 * y - 1
         centre = y.mean()
-        spread = torch.ones_like(centre) if classes else y.std(correction=0).clamp(min=1e-6)
+        spread = torch.ones_like(centre) if classes else _spread(y)
         own, phi = support.mols, self.features(encoder, support.mols)
         posterior = self._posterior(self.kernels(phi, phi, own, own), (y - centre) / spread)
         n_pos = float((support.y > 0.5).sum()) if classes else 0.0
@@ -178,13 +189,20 @@ class GP(Head):
         return _Posterior(weight, mixture, factor, alpha, scale, ratio)
 
 
+def _spread(y: Tensor) -> Tensor:
+    """Standard deviation float64[] of values; of equal values it says nothing, and 5 % of them stands in."""
+    size = y.abs().max().clamp(min=1e-6)
+    spread = y.std(correction=0)
+    return torch.where(spread < 1e-3 * size, 0.05 * size, spread)
+
+
 class TanimotoGP(GP):
     """The fingerprint-only corner: a Tanimoto GP on ECFP4 counts, which needs no meta-training."""
 
     learned_kernels = 0
 
     def __init__(self, fingerprints: Sequence[str] = ("counts",), ratios: Sequence[float] = RATIOS) -> None:
-        super().__init__(1, fingerprints, ratios)
+        super().__init__(1, fingerprints, (), ratios)
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         return torch.zeros(len(mols), 0, dtype=torch.float64, device=self.link.device)

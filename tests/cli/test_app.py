@@ -36,15 +36,13 @@ def test_help_is_quick_and_loads_nothing_heavy():
         "try: app(['--help'])\n"
         f"except SystemExit: print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
     )
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
-        )
-        times.append(time.perf_counter() - start)
+    # Processor time, which does not depend on what else the machine does; idle, it is the time on the clock.
+    before = os.times()
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    after = os.times()
+    spent = after.children_user - before.children_user + after.children_system - before.children_system
     assert json.loads(done.stdout.splitlines()[-1]) == []
-    assert min(times) < 0.5
+    assert spent < 0.5
 
 
 def test_version(run):

@@ -28,6 +28,8 @@ def test_one_row_for_each_row(run, model, library, tmp_path):
     assert done.code == 0
     assert "4 rows read: 3 scored, 1 rejected" in done.out
     assert "invalid_smiles" in done.out
+    assert "Best rows" in done.out
+    assert "OCCc1cc[nH]c1" in done.out
     table = rows(tmp_path / "library.alcohols.csv")
     assert [row["name"] for row in table] == ["one", "two", "three", "four"]
     assert [row["mm_status"] == "ok" for row in table] == [True, True, False, True]
@@ -38,6 +40,9 @@ def test_json_counts_every_row(run, model, library):
     found = run("score", model, library, "--json").json
     assert found["read"] == found["scored"] + sum(found["rejected"].values()) == 4
     assert found["path"] == "library.alcohols.csv"
+    scores = [row["mm_score"] for row in found["best"]]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_several_models_prefix_their_columns(run, model, assay, checkpoint, library, tmp_path):
