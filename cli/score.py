@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from . import render
-from .options import Device, Force, Json, SmilesColumn, as_file_name, refuse_existing
+from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
 
 _MODEL = ".molmeta"
 
@@ -25,6 +25,7 @@ def score(
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Write only the best rows, best first.")] = None,
     smiles_column: SmilesColumn = None,
+    trust_input: TrustInput = False,
     device: Device = "auto",
     force: Force = False,
     json: Json = False,
@@ -54,7 +55,14 @@ def score(
     out = out or _default_out(library, [predictor.name for predictor in predictors])
     with render.progress(f"scoring {Path(library).name}") as show:
         report = score_library(
-            predictors, library, out, force=force, smiles_column=smiles_column, top=top, progress=show
+            predictors,
+            library,
+            out,
+            force=force,
+            smiles_column=smiles_column,
+            top=top,
+            trusted=trust_input,
+            progress=show,
         )
     if json:
         render.json_object(asdict(report))

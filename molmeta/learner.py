@@ -37,6 +37,12 @@ class Learner(nn.Module):
         }
         arguments = dict(encoder)
         self.encoder: Encoder = build_encoder(arguments.pop("name"), **arguments)
+        for name, options in heads.items():
+            if options.get("dim", self.encoder.dim) != self.encoder.dim:
+                raise ConfigError(
+                    f"head '{name}' has dim = {options['dim']}, but the encoder's vectors have "
+                    f"{self.encoder.dim} numbers; give both the same"
+                )
         self.heads = nn.ModuleDict({name: build_head(name, **arguments) for name, arguments in heads.items()})
         self.name = "untrained"
         # What is known about the training (data, versions, scores); free-form JSON.

@@ -6,15 +6,12 @@ read -> parse -> features -> predict -> write, chunk by chunk; borders of chunks
 from __future__ import annotations
 
 import heapq
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 
@@ -24,7 +21,7 @@ from molmeta.chem.smiles import read_smiles
 from molmeta.data.library import LibraryChunk, Sources, read_library
 from molmeta.errors import ConfigError, InputError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
-from molmeta.sinks import SINKS, Csv, Sink
+from molmeta.sinks import SINKS, Csv, Sink, replacing
 
 _SHOWN = 5  # best rows that the report repeats
 _SHARED = ("mm_status", "mm_smiles")  # the same for every model
@@ -70,6 +67,7 @@ def score_library(
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     top: int | None = None,
+    trusted: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> ScoreReport:
     """Scores every row of a library.
@@ -91,6 +89,8 @@ def score_library(
         Rows at a time.
     top : int or None
         Write only the best rows by the (first model's) score, best first, equal ones in input order.
+    trusted : bool
+        Whether gzip may unpack to a huge file.
     progress : callable or None
         Called with the number of rows done after each chunk.
 
@@ -106,12 +106,12 @@ def score_library(
     kind = _check_sink(source, sink, force)
     if top is not None and top < 1:
         raise ConfigError(f"top={top} is not a number of rows; wanted 1 or more")
-    library = read_library(source, smiles_column=smiles_column, chunk=chunk)
+    library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
     _check_columns(library.header)
     counts: Counter[str] = Counter()
     formulas = done = 0
     best = _Best(max(top or 0, _SHOWN))
-    with _replacing(sink) as stream:
+    with replacing(sink) as stream:
         writer = kind(stream, library.header)
         # The header is written even if there is no row.
         writer.write([], predict_chunk(models, []))
@@ -218,24 +218,6 @@ def _is_formula(cell: str) -> bool:
     except ValueError:
         return True
     return False
-
-
-@contextmanager
-def _replacing(sink: str | Path) -> Iterator[BinaryIO]:
-    """A stream to a temporary file that takes its place when all is written; stdout for "-"."""
-    if str(sink) == "-":
-        yield sys.stdout.buffer
-        return
-    path = Path(sink)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Best:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import numpy as np
@@ -129,3 +133,21 @@ def _plain(column: pd.Series) -> list[object]:
 def _arrow_type(column: pd.Series) -> pa.DataType:
     kinds = {"float64": pa.float64(), "Int64": pa.int64(), "boolean": pa.bool_()}
     return kinds.get(str(column.dtype), pa.string())
+
+
+@contextmanager
+def replacing(sink: str | Path) -> Iterator[BinaryIO]:
+    """A stream to a temporary file that takes its place when all is written; stdout for "-"."""
+    if str(sink) == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(sink)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
