@@ -1,9 +1,9 @@
-"""Writes the measured tables into README.md and the card of the shipped model.
+"""Writes what was measured into README.md, and into the card and the metrics of the shipped model.
 
-    python benchmarks/tables.py fsmol.json README.md models/base-fingerprint/card.md
+    python benchmarks/tables.py fsmol.json models/base-fingerprint README.md
 
-`fsmol.json` is what `benchmarks/fsmol.py` wrote. Each text has a pair of marks, `<!-- table: begin -->`
-and `<!-- table: end -->`; what stands between them is replaced.
+`fsmol.json` is what `benchmarks/fsmol.py` wrote. README.md and card.md have a pair of marks each,
+`<!-- table: begin -->` and `<!-- table: end -->`; what stands between them is replaced.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("report", type=Path)
-    parser.add_argument("texts", type=Path, nargs="+")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("readme", type=Path)
     options = parser.parse_args()
     report = json.loads(options.report.read_text(encoding="utf-8"))
     written = render(report)
     print(written)
-    for path in options.texts:
+    add_metrics(options.model / "metrics.json", report)
+    for path in (options.model / "card.md", options.readme):
         text, n = _MARKS.subn(lambda m: m[1] + written + m[2], path.read_text(encoding="utf-8"))
         if n != 1:
             raise SystemExit(f"{path} has {n} pairs of table marks; wanted 1")
@@ -61,6 +63,20 @@ def render(report: dict[str, object]) -> str:
         f"{_table(means)}\n"
         f"Difference to GP-Tanimoto on the same draws, assay by assay:\n\n{_table(differences)}"
     )
+
+
+def add_metrics(path: Path, report: dict[str, object]) -> None:
+    """Adds the means of the default head and of the reference to metrics.json, by stratum and size."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    means = pd.DataFrame(report["means"])
+    content["base-dev delta_auprc"] = {
+        str(method): {
+            stratum: {f"@{r['k']}": round(r["mean"], 4) for _, r in rows.iterrows()}
+            for stratum, rows in of_method[of_method["stratum"].isin(list(COLUMNS))].groupby("stratum")
+        }
+        for method, of_method in means[means["method"].isin(["gp", "gp-tanimoto"])].groupby("method")
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _table(rows: pd.DataFrame) -> str:
