@@ -46,12 +46,16 @@ def evaluate(
     from molmeta.checkpoint import load_checkpoint, write_whole
     from molmeta.data.fsmol import read_fsmol
     from molmeta.ensemble import pick_device
+    from molmeta.errors import ConfigError
 
     if out is not None:
         refuse_existing(out, force)
     kind: Kind = "regression" if regression else "classification"
     metric = "r2_os" if regression else "delta_auprc"
-    learner = load_checkpoint(model).to(pick_device(device))
+    on = pick_device(device)
+    if workers > 1 and on.type != "cpu":
+        raise ConfigError(f"--workers {workers} and --device {on} do not go together; give --device cpu")
+    learner = load_checkpoint(model).to(on)
     heads = head or [name for name in learner.heads if kind in learner.head(name).kinds]
     methods = evaluation.methods_of(learner, heads) | evaluation.baselines(baseline or [])
     with render.progress("reading") as show:
