@@ -87,12 +87,23 @@ class Learner(nn.Module):
 
     @torch.no_grad()
     def embed(self, mols: MolBatch, batch_size: int = 4096) -> MolBatch:
-        """The batch with its embedding, computed once, and with what the heads read besides."""
+        """The batch with its embedding, computed once, and with what the heads read besides.
+
+        The encoder works on its own device; the result stays where the batch is.
+        """
+        device = next(self.encoder.parameters()).device
         training = self.encoder.training
         self.encoder.eval()
         parts = []
         for part in torch.split(torch.arange(mols.n), batch_size) if mols.n else (torch.arange(0),):
             piece = mols if len(part) == mols.n else mols.select(part)
-            parts.append(replace(piece, embedding=self.encoder(piece), graph=None, descriptors=None))
+            parts.append(
+                replace(
+                    piece,
+                    embedding=self.encoder(piece.to(device)).to(mols.device),
+                    graph=None,
+                    descriptors=None,
+                )
+            )
         self.encoder.train(training)
         return concatenate(parts)

@@ -95,6 +95,11 @@ class MolBatch:
     def __len__(self) -> int:
         return self.n
 
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors are."""
+        return next((t.device for t in to_tensors(self).values()), torch.device("cpu"))
+
     def select(self, index: Tensor) -> MolBatch:
         """The compounds `index` int64[m] (or a boolean mask bool[n]), in that order."""
         if index.dtype == torch.bool:
