@@ -20,7 +20,7 @@ import pandas as pd
 from molmeta.checkpoint import load_checkpoint
 from molmeta.data.corpus import Corpus
 from molmeta.data.fsmol import read_fsmol
-from molmeta.evaluation import Method, baselines, evaluate, methods_of, needs_of
+from molmeta.evaluation import ADAPT, Method, baselines, evaluate, methods_of, needs_of
 from molmeta.summary import paired, summarize
 
 COLUMNS = ("dev", "dev kinase", "dev other", "valid_report", "valid_select", "valid")
@@ -55,7 +55,9 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("data", type=Path, metavar="DATA_DIR")
     parser.add_argument("--checkpoint", action="append", default=[], help="may be given several times")
-    parser.add_argument("--heads", nargs="*", default=[], help="heads of the checkpoints; all, if left out")
+    parser.add_argument(
+        "--heads", nargs="*", default=[], help="heads, or adapt for their average; default all"
+    )
     parser.add_argument("--baselines", nargs="*", default=["rf", "knn", REFERENCE])
     parser.add_argument("-k", dest="sizes", type=int, nargs="+", default=[16, 64])
     parser.add_argument("--draws", type=int, default=10)
@@ -72,7 +74,7 @@ def choose(checkpoints: Sequence[str], heads: Sequence[str], names: Sequence[str
     methods = baselines(names)
     for checkpoint in checkpoints:
         learner = load_checkpoint(checkpoint)
-        for name, method in methods_of(learner, heads).items():
+        for name, method in methods_of(learner, heads or [ADAPT, *learner.heads]).items():
             methods[name if len(checkpoints) == 1 else f"{learner.name} {name}"] = method
     return methods
 

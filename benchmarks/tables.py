@@ -22,7 +22,8 @@ COLUMNS = {
     "valid_report": "valid_report",
 }
 NAMES = {
-    "gp": "**molmeta, GP head (default)**",
+    "adapt": "**molmeta, as `adapt` averages its heads**",
+    "gp": "molmeta, GP head",
     "mahalanobis": "molmeta, prototypes (Mahalanobis)",
     "proto": "molmeta, prototypes (Euclidean)",
     "anil": "molmeta, MAML (ANIL)",
@@ -66,7 +67,7 @@ def render(report: dict[str, object]) -> str:
 
 
 def add_metrics(path: Path, report: dict[str, object]) -> None:
-    """Adds the means of the default head and of the reference to metrics.json, by stratum and size."""
+    """Adds the means of the adapted model and of the reference to metrics.json, by stratum and size."""
     content = json.loads(path.read_text(encoding="utf-8"))
     means = pd.DataFrame(report["means"])
     content["base-dev delta_auprc"] = {
@@ -74,7 +75,7 @@ def add_metrics(path: Path, report: dict[str, object]) -> None:
             stratum: {f"@{r['k']}": round(r["mean"], 4) for _, r in rows.iterrows()}
             for stratum, rows in of_method[of_method["stratum"].isin(list(COLUMNS))].groupby("stratum")
         }
-        for method, of_method in means[means["method"].isin(["gp", "gp-tanimoto"])].groupby("method")
+        for method, of_method in means[means["method"].isin(["adapt", "gp-tanimoto"])].groupby("method")
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -21,6 +21,7 @@ from molmeta.data.corpus import Corpus
 from molmeta.data.protocol import Draw, Rows, find_protocol, measured, sample_draws
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError
+from molmeta.fitting import Average
 from molmeta.heads import build_head
 from molmeta.heads.base import Head
 from molmeta.learner import Learner
@@ -32,6 +33,8 @@ from molmeta.units import Kind
 Progress = Callable[[int, int], None]
 Record = dict[str, Any]
 
+ADAPT = "adapt"
+
 
 @dataclass(frozen=True, eq=False)
 class Method:
@@ -42,8 +45,14 @@ class Method:
 
 
 def methods_of(learner: Learner, heads: Sequence[str] = ()) -> dict[str, Method]:
-    """The heads of a learner as methods; all of them, if `heads` is empty."""
-    return {name: Method(learner.head(name), learner) for name in heads or learner.heads}
+    """The heads of a learner as methods; all of them, if `heads` is empty.
+
+    "adapt" among the names stands for their average as `molmeta.adapt` makes it.
+    """
+    return {
+        name: Method(Average(learner) if name == ADAPT else learner.head(name), learner)
+        for name in heads or learner.heads
+    }
 
 
 def baselines(names: Sequence[str]) -> dict[str, Method]:

@@ -13,8 +13,9 @@ from molmeta.bundle import rounded
 from molmeta.chem.batch import MolBatch
 from molmeta.crossvalidation import draw_folds
 from molmeta.data.episode import EpisodeSampler, Labelled
-from molmeta.ensemble import Ensemble, only_default
-from molmeta.heads.base import Conditioned
+from molmeta.encoders.base import Encoder
+from molmeta.ensemble import Ensemble, only_default, open_ensemble
+from molmeta.heads.base import Conditioned, Head
 from molmeta.learner import Learner
 from molmeta.prediction import Prediction
 
@@ -79,6 +80,24 @@ class FineTuning(Averaging):
             return conditioned(found.prepare(mols))
 
         return predict
+
+
+class Average(Head):
+    """The heads of a learner as `adapt` averages them, behind the contract of one head.
+
+    Conditions on batches that the learner has embedded, and ignores the encoder that it is given.
+    """
+
+    kinds = frozenset({"classification", "regression"})
+
+    def __init__(self, learner: Learner, seed: int = 0) -> None:
+        super().__init__()
+        self.learner, self.seed = learner, seed
+        self.needs = learner.needs
+
+    def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
+        self.check_support(support)
+        return Averaging(open_ensemble(self.learner, support.target.kind), self.seed)(support)
 
 
 def can_fine_tune(data: Labelled) -> bool:

@@ -91,6 +91,14 @@ def test_table_of_a_classification(corpus: Corpus, learner: Learner):
     assert table[table["method"] == "knn"]["delta_auprc"].mean() > 0.2
 
 
+def test_adapt_averages_the_heads(corpus: Corpus, learner: Learner):
+    table = evaluate(corpus, methods_of(learner, ["adapt", "proto", "gp"]), [12], draws=3)
+    scores = table.pivot_table(index=["assay", "seed"], columns="method", values="nll")
+    assert np.isfinite(scores).all(axis=None)
+    # An average of probabilities is never worse than the worst of them, compound by compound.
+    assert (scores["adapt"] <= scores[["proto", "gp"]].max(axis=1) + 0.05).all()
+
+
 def test_numbers_are_those_of_the_steps_done_by_hand(corpus: Corpus):
     head = baselines(["knn"])["knn"].head
     table = evaluate(corpus, {"knn": Method(head)}, [K], draws=2)
