@@ -22,11 +22,12 @@ def test_prints_means_and_differences(run, table, checkpoint, tmp_path):
         out,
     )
     assert done.code == 0
-    for text in ("k = 8", "k = 12", "gp - knn", "proto - knn", "±"):
+    for text in ("k = 8", "k = 12", "adapt - knn", "gp - knn", "proto - knn", "±"):
         assert text in done.out
     header, *rows = out.read_text().splitlines()
     assert header.startswith("assay,k,seed,method,n_query,prevalence,auprc,delta_auprc")
-    assert len(rows) == 2 * 2 * 2 * 3
+    # assays x sizes x draws x (the average, two heads and a baseline)
+    assert len(rows) == 2 * 2 * 2 * 4
 
 
 def test_json_and_regression(run, table, checkpoint):
