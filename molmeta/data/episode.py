@@ -72,7 +72,7 @@ class EpisodeSampler:
     shift : float
         Standard deviation of that draw on the logit scale.
     query : int
-        Largest query size.
+        Largest query size, at least 2. The query of a classification assay has both classes.
     """
 
     k_min: int = 4
@@ -119,6 +119,8 @@ class EpisodeSampler:
         # One of each class stays for the query, and the support has one of each.
         n_pos = int(np.clip(round(share * k), 1, min(len(pos) - 1, k - 1)))
         n_neg = min(k - n_pos, len(neg) - 1)
+        n_pos = k - n_neg
         support = rng.permutation(np.concatenate([pos[:n_pos], neg[:n_neg]]))
-        query = rng.permutation(np.concatenate([pos[n_pos:], neg[n_neg:]]))
-        return support, query
+        # The first two are of either class, so that a query that is cut has both.
+        rest = rng.permutation(np.concatenate([pos[n_pos + 1 :], neg[n_neg + 1 :]]))
+        return support, np.concatenate([pos[n_pos : n_pos + 1], neg[n_neg : n_neg + 1], rest])

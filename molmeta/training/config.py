@@ -69,7 +69,7 @@ class Episodic(_Section):
     clip: Positive = 1.0
     k_min: Count = 4
     k_max: Count = 256
-    query: Count = 128
+    query: int = Field(default=128, ge=2)
     regression: Share = 0.25
     freeze_encoder: bool = True
     validate_every: Count = 100

@@ -15,6 +15,7 @@ from torch import Tensor
 from molmeta.data.cache import load_corpus, save_corpus
 from molmeta.data.corpus import Corpus
 from molmeta.data.fsmol import read_fsmol
+from molmeta.data.split import split_assays
 from molmeta.errors import InputError
 from molmeta.training.config import Data
 
@@ -55,18 +56,8 @@ def _load(source: Path, roles: tuple[str, ...], workers: int, cache: Path, needs
 
 
 def reserve(corpus: Corpus, share: float) -> tuple[str, ...]:
-    """About `share` of the assays, all assays of a target together, chosen by a hash of the target."""
-    if not share:
-        return ()
-    targets = corpus.assays.get("target_id")
-    chosen = []
-    for name in corpus.assays.index:
-        target = None if targets is None else targets[name]
-        group = name if target is None or target != target else f"target {target}"
-        number = int.from_bytes(hashlib.blake2b(str(group).encode(), digest_size=8).digest(), "little")
-        if number / 2**64 < share:
-            chosen.append(str(name))
-    return tuple(chosen)
+    """About `share` of the assays, all assays of a target together, whatever the seed of the run."""
+    return tuple(split_assays(corpus.assays, share)[1]) if share else ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,12 +29,13 @@ def members(data: Labelled) -> list[int]:
     n_neg=st.integers(2, 60),
     k_min=st.integers(2, 8),
     k_max=st.integers(8, 64),
+    n_query=st.integers(2, 64),
     seed=st.integers(0, 10_000),
 )
 @settings(max_examples=150, deadline=None)
-def test_classification_episode(n_pos: int, n_neg: int, k_min: int, k_max: int, seed: int):
+def test_classification_episode(n_pos: int, n_neg: int, k_min: int, k_max: int, n_query: int, seed: int):
     data = labelled([1.0] * n_pos + [0.0] * n_neg)
-    sampler = EpisodeSampler(k_min=k_min, k_max=k_max)
+    sampler = EpisodeSampler(k_min=k_min, k_max=k_max, query=n_query)
     if len(data) < k_min + 2:
         with pytest.raises(NotEnoughData):
             sampler.draw("a", data, np.random.default_rng(seed))
@@ -43,11 +44,9 @@ def test_classification_episode(n_pos: int, n_neg: int, k_min: int, k_max: int, 
     support, query = members(episode.support), members(episode.query)
     assert episode.assay == "a"
     assert not set(support) & set(query)
-    assert len(set(support)) == len(support) <= min(k_max, len(data) - 2)
-    assert len(query) <= sampler.query
-    assert set(episode.support.y.tolist()) == {0.0, 1.0}
-    if len(support) + len(query) == len(data):
-        assert set(episode.query.y.tolist()) == {0.0, 1.0}
+    assert k_min <= len(set(support)) == len(support) <= min(k_max, len(data) - 2)
+    assert len(query) == min(n_query, len(data) - len(support))
+    assert set(episode.support.y.tolist()) == set(episode.query.y.tolist()) == {0.0, 1.0}
     assert episode.support.y.tolist() == data.y[support].tolist()
     assert episode.query.y.tolist() == data.y[query].tolist()
 
