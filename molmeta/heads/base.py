@@ -54,6 +54,16 @@ class Head(nn.Module, ABC):
         predict = self.condition(encoder, episode.support)
         return -predict(episode.query.mols).log_prob(episode.query.y).mean()
 
+    def start_from(self, outputs: Tensor) -> None:
+        """Takes what stage A of the training found, before the head itself is trained.
+
+        Parameters
+        ----------
+        outputs : float32[n_assays, dim]
+            Of a unit embedding u, training assay t says that the log-odds of being active are
+            u @ outputs[t], up to a constant.
+        """
+
     def check_support(self, support: Labelled) -> None:
         """Refuses a support set of the wrong kind, or with no contrast in its labels."""
         name = type(self).__name__

@@ -1,12 +1,14 @@
 """Exact Gaussian processes: a deep kernel with a Tanimoto part, averaged over settings by evidence.
 
 Each setting s mixes kernels, M_s = w_1 linear(phi) + w_2 Matern(phi) + w_3 Tanimoto(counts) + ..., and
-has a noise-to-signal ratio r_s. Labels are y ~ N(m, A (M_s + r_s I)), and the scale A has an inverse
-gamma prior, so that it integrates out: the evidence is a multivariate Student t, and no optimizer runs.
-Predictions are averaged with weights evidence x hyper-prior; the hyper-prior is meta-learned.
+has a noise-to-signal ratio r_s. Labels are y ~ N(c + h m(phi), A (M_s + r_s I)): m is the mean of what
+earlier assays say of a compound, of which a share h is believed. The scale A has an inverse gamma prior,
+so that it integrates out: the evidence is a multivariate Student t, and no optimizer runs. Predictions
+are averaged over settings and shares with weights evidence x hyper-prior; the hyper-prior is meta-learned.
 
-Sources: Rasmussen and Williams 2006 (sections 2.2, 5.4 and equation 9.18 for the t evidence); Wilson et
-al. 2016 (deep kernels); Patacchiola et al. 2020 (deep kernel transfer); Ralaivola et al. 2005 (Tanimoto).
+Sources: Rasmussen and Williams 2006 (sections 2.2, 2.7, 5.4 and equation 9.18 for the t evidence); Wilson
+et al. 2016 (deep kernels); Patacchiola et al. 2020 (deep kernel transfer); Harrison et al. 2018 (a mean
+that earlier tasks leave); Ralaivola et al. 2005 (Tanimoto).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from molmeta.heads.linalg import cholesky
 from molmeta.prediction import Bernoulli, Gaussian, Prediction
 
 RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
+SHARES = (0.0, 0.25, 0.5)
 _BLOCK = 2**22  # numbers in one block of settings x query x support
 _NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
 
@@ -49,34 +52,40 @@ def mixtures(kernels: int) -> list[tuple[float, ...]]:
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
-    """Settings that matter for one support set, with what their predictions need.
+    """S settings that matter for one support set, times H shares, with what their predictions need.
 
-    weight float64[S]; mixture float64[S, K]; factor float64[S, n, n] (Cholesky of M + r I);
-    alpha float64[S, n]; scale float64[S] (posterior mean of A); ratio float64[S].
+    weight float64[S, H]; share float64[H]; mixture float64[S, K]; ratio float64[S];
+    factor float64[S, n, n] (Cholesky of M + r I); alpha float64[S, n, H]; scale float64[S, H] (posterior
+    mean of A).
     """
 
     weight: Tensor
+    share: Tensor
     mixture: Tensor
+    ratio: Tensor
     factor: Tensor
     alpha: Tensor
     scale: Tensor
-    ratio: Tensor
 
-    def latent(self, cross: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean, latent variance and noise variance, float64[m] each, from cross kernels float64[K, m, n]."""
+    def latent(self, cross: Tensor, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, latent variance and noise variance, float64[m] each.
+
+        cross float64[K, m, n] are the kernels with the support, prior float64[m] the prior mean.
+        """
         rows = max(1, _BLOCK // (len(self.weight) * cross.shape[2]))
-        parts = [self._latent(part) for part in torch.split(cross, rows, dim=1)]
-        mean, variance = (torch.cat(both) for both in zip(*parts, strict=True))
-        return mean, variance, (self.weight @ (self.scale * self.ratio)).expand_as(mean)
+        blocks = zip(torch.split(cross, rows, dim=1), torch.split(prior, rows), strict=True)
+        mean, variance = (torch.cat(both) for both in zip(*(self._latent(*b) for b in blocks), strict=True))
+        noise = (self.weight * self.scale).sum(1) @ self.ratio
+        return mean, variance, noise.expand_as(mean)
 
-    def _latent(self, cross: Tensor) -> tuple[Tensor, Tensor]:
+    def _latent(self, cross: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         mixed = torch.einsum("sb,bmn->smn", self.mixture, cross)
-        means = torch.einsum("smn,sn->sm", mixed, self.alpha)
+        means = mixed @ self.alpha + prior[:, None] * self.share
         solved = torch.linalg.solve_triangular(self.factor, mixed.transpose(1, 2), upper=False)
         own = self.mixture.sum(1, keepdim=True) - solved.square().sum(1)
-        mean = self.weight @ means
-        between = self.weight @ (means - mean).square()
-        within = self.weight @ (self.scale[:, None] * own.clamp(min=1e-9))
+        mean = torch.einsum("sh,smh->m", self.weight, means)
+        between = torch.einsum("sh,smh->m", self.weight, (means - mean[:, None]).square())
+        within = (self.weight * self.scale).sum(1) @ own.clamp(min=1e-9)
         return mean, within + between
 
 
@@ -93,6 +102,8 @@ class GP(Head):
         Fields that get one more, on whether a substructure occurs at all.
     ratios : sequence of float
         Noise-to-signal ratios; with `mixtures` they make the grid of settings.
+    shares : sequence of float
+        Shares of the prior mean among which evidence chooses.
     """
 
     kinds = frozenset({"classification", "regression"})
@@ -104,6 +115,7 @@ class GP(Head):
         fingerprints: Sequence[str] = ("counts", "pairs"),
         presence: Sequence[str] = ("counts", "pairs"),
         ratios: Sequence[float] = RATIOS,
+        shares: Sequence[float] = SHARES,
     ) -> None:
         super().__init__()
         self.fingerprints, self.presence = tuple(fingerprints), tuple(presence)
@@ -115,14 +127,23 @@ class GP(Head):
         # Hyper-prior over the grid, and how it moves with log(n / 32).
         self.prior = nn.Parameter(torch.zeros(len(grid)))
         self.prior_slope = nn.Parameter(torch.zeros(len(grid)))
+        self.register_buffer("shares", torch.tensor(shares, dtype=torch.float64), persistent=False)
+        self.share_prior = nn.Parameter(torch.zeros(len(shares)))
+        self.share_slope = nn.Parameter(torch.zeros(len(shares)))
+        # Not a parameter: the few assays of stage B would overrule the thousands that it is made of.
+        self.register_buffer("prior_mean", torch.zeros(dim))
         # Inverse gamma prior of the scale A.
         self.log_shape = nn.Parameter(torch.tensor(math.log(2.0)))
         self.log_rate = nn.Parameter(torch.tensor(math.log(1.0)))
         # Link: gain, its slope in log(n / 32), weight of the variance; offset, weight of the class prior.
         self.link = nn.Parameter(torch.tensor([math.log(2.0), 0.0, 0.0, 0.0, 1.0]))
 
+    def start_from(self, outputs: Tensor) -> None:
+        """The prior mean is the mean over the training assays; half a log-odds is about a -1/+1 label."""
+        self.get_buffer("prior_mean").copy_(outputs.mean(0) / 2)
+
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
-        """Unit vectors float64[n, dim] on which the linear and the Matern kernel act."""
+        """Unit vectors float64[n, dim] on which the prior mean, the linear and the Matern kernel act."""
         return nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
 
     def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
@@ -149,14 +170,20 @@ class GP(Head):
         centre = y.mean()
         spread = torch.ones_like(centre) if classes else _spread(y)
         own, phi = support.mols, self.features(encoder, support.mols)
-        posterior = self._posterior(self.kernels(phi, phi, own, own), (y - centre) / spread)
+        sign = 1.0 if support.target.higher_is_better else -1.0
+        direction = sign * self.get_buffer("prior_mean").double()
+        level = (phi @ direction).mean()
+        posterior = self._posterior(
+            self.kernels(phi, phi, own, own), (y - centre) / spread, phi @ direction - level
+        )
         n_pos = float((support.y > 0.5).sum()) if classes else 0.0
         odds = math.log((n_pos + 0.5) / (len(support) - n_pos + 0.5))
         size = math.log(len(support) / 32)
 
         def predict(mols: MolBatch) -> Prediction:
-            cross = self.kernels(self.features(encoder, mols), phi, mols, own)
-            mean, variance, noise = posterior.latent(cross)
+            new = self.features(encoder, mols)
+            cross = self.kernels(new, phi, mols, own)
+            mean, variance, noise = posterior.latent(cross, new @ direction - level)
             if not classes:
                 return Gaussian(centre + spread * mean, spread * (variance + noise).sqrt())
             gain, slope, shrink, offset, base = self.link.double()
@@ -167,26 +194,30 @@ class GP(Head):
 
         return predict
 
-    def _posterior(self, kernels: Tensor, y: Tensor) -> _Posterior:
+    def _posterior(self, kernels: Tensor, y: Tensor, prior: Tensor) -> _Posterior:
+        """kernels float64[K, n, n] of the support, y float64[n], and its prior mean float64[n]."""
         n = len(y)
-        grid = self.get_buffer("grid")
+        size = math.log(n / 32)
+        grid, share = self.get_buffer("grid"), self.get_buffer("shares")
         mixture, ratio = grid[:, :-1], grid[:, -1]
         covariance = torch.einsum("sb,bmn->smn", mixture, kernels)
         factor = cholesky(covariance + ratio[:, None, None] * torch.eye(n, dtype=y.dtype, device=y.device))
-        white = torch.linalg.solve_triangular(factor, y.expand(len(grid), n)[..., None], upper=False)
-        alpha = torch.linalg.solve_triangular(factor.transpose(1, 2), white, upper=True).squeeze(2)
+        residual = y[:, None] - prior[:, None] * share
+        white = torch.linalg.solve_triangular(factor, residual.expand(len(grid), -1, -1), upper=False)
+        alpha = torch.linalg.solve_triangular(factor.transpose(1, 2), white, upper=True)
         shape = self.log_shape.double().exp()
-        rate = self.log_rate.double().exp() + white.square().sum((1, 2)) / 2
-        log_det = factor.diagonal(dim1=1, dim2=2).log().sum(1)
+        rate = self.log_rate.double().exp() + white.square().sum(1) / 2
+        log_det = factor.diagonal(dim1=1, dim2=2).log().sum(1, keepdim=True)
         evidence = -log_det - (shape + n / 2) * rate.log()
-        prior = self.prior.double() + math.log(n / 32) * self.prior_slope.double()
-        weight = torch.softmax(evidence + prior, 0)
+        hyper = self.prior.double() + size * self.prior_slope.double()
+        believed = self.share_prior.double() + size * self.share_slope.double()
+        weight = torch.softmax((evidence + hyper[:, None] + believed).flatten(), 0).view_as(evidence)
         scale = rate / (shape + n / 2 - 1).clamp(min=0.5)
         if not torch.is_grad_enabled():
-            keep = weight > _NEGLIGIBLE * weight.max()
+            keep = weight.sum(1) > _NEGLIGIBLE * weight.sum(1).max()
             weight = weight[keep] / weight[keep].sum()
-            mixture, factor, alpha, scale, ratio = (t[keep] for t in (mixture, factor, alpha, scale, ratio))
-        return _Posterior(weight, mixture, factor, alpha, scale, ratio)
+            mixture, ratio, factor, alpha, scale = (t[keep] for t in (mixture, ratio, factor, alpha, scale))
+        return _Posterior(weight, share, mixture, ratio, factor, alpha, scale)
 
 
 def _spread(y: Tensor) -> Tensor:
@@ -202,10 +233,10 @@ class TanimotoGP(GP):
     learned_kernels = 0
 
     def __init__(self, fingerprints: Sequence[str] = ("counts",), ratios: Sequence[float] = RATIOS) -> None:
-        super().__init__(1, fingerprints, (), ratios)
+        super().__init__(1, fingerprints, (), ratios, shares=(0.0,))
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
-        return torch.zeros(len(mols), 0, dtype=torch.float64, device=self.link.device)
+        return torch.zeros(len(mols), 1, dtype=torch.float64, device=self.link.device)
 
     def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
         return []

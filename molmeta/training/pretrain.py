@@ -35,6 +35,14 @@ class Multitask(nn.Module):
         for bias in (self.label_bias.weight, self.value_bias.weight):
             nn.init.zeros_(bias)
 
+    @torch.no_grad()
+    def outputs(self, mols: MolBatch) -> Tensor:
+        """Label outputs float32[n_assays, dim] on unit embeddings; a sample of compounds says how long
+        an embedding is."""
+        embedding: Tensor = self.encoder(mols)
+        outputs: Tensor = self.label.weight * embedding.norm(dim=1).mean()
+        return outputs
+
     def losses(
         self, embedding: Tensor, assay: Tensor, label: Tensor, value: Tensor, relation: Tensor
     ) -> tuple[Tensor, Tensor]:

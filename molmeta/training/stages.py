@@ -24,10 +24,12 @@ from molmeta.learner import Learner
 from molmeta.training import episodic, pretrain
 from molmeta.training.config import TrainConfig
 from molmeta.training.data import Corpora, load_corpora, measurements
+from molmeta.training.pretrain import Multitask
 from molmeta.training.report import Diverged, Progress, TrainReport
 from molmeta.training.state import pack, read_state, unpack, write_state
 from molmeta.training.validation import Score, validate
 
+_SAMPLE = 1024  # compounds from which the length of an embedding is taken
 STATE, BEST, LOG = "state.safetensors", "best.safetensors", "train.jsonl"
 
 
@@ -81,7 +83,7 @@ class Run:
         config = self.config.pretrain
         leave_out = self.corpora.reserved if self.config.episodic.steps else ()
         table = measurements(self.corpora.train, leave_out)
-        model = pretrain.Multitask(self.learner.encoder, table.n_assays).to(self.device)
+        model = Multitask(self.learner.encoder, table.n_assays).to(self.device)
         optim = pretrain.optimizer(model, config)
         self.resume_into(model, optim)
         per_epoch = max(1, len(table.compound) // config.batch_size)
@@ -99,11 +101,20 @@ class Run:
                 )
                 self.advance("pretrain", steps, {"labels": now[0], "values": now[1]})
             if (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs:
+                self.start_heads(model)
                 name = self.learner.default_head
                 scores = {name: validate(self.learner, self.corpora.valid, name, self.config.validation)}
                 self.keep_best(name, scores[name].delta_auprc)
                 self.log("pretrain", steps, scores)
         self.next_stage()
+
+    def start_heads(self, model: Multitask) -> None:
+        model.eval()
+        mols = self.corpora.train.mols
+        sample = torch.arange(0, len(mols), max(1, len(mols) // _SAMPLE))
+        outputs = model.outputs(mols.select(sample).to(self.device))
+        for name in self.config.heads:
+            self.learner.head(name).start_from(outputs)
 
     def episodes(self, name: str) -> None:
         config = self.config.episodic

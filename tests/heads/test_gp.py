@@ -61,7 +61,7 @@ def test_weights_are_the_multivariate_t_evidence() -> None:
     kernel = tanimoto(counts, counts).double()
     y = support.y.double()
     y = (y - y.mean()) / y.std(correction=0)
-    got = head._posterior(kernel[None], y).weight
+    got = head._posterior(kernel[None], y, torch.zeros(12).double()).weight[:, 0]
     evidence = [
         multivariate_t(shape=(b / a) * (kernel.numpy() + r * np.eye(12)), df=2 * a).logpdf(y.numpy())
         for r in ratios
@@ -120,8 +120,8 @@ def test_evidence_goes_to_the_kernel_that_made_the_values(truth: str) -> None:
     y = (y - y.mean()) / y.std(correction=0)
     with torch.no_grad():
         phi = head.features(Frozen(DIM), mols)
-        posterior = head._posterior(head.kernels(phi, phi, mols, mols), y)
-    share = posterior.weight @ posterior.mixture
+        posterior = head._posterior(head.kernels(phi, phi, mols, mols), y, torch.zeros(80).double())
+    share = posterior.weight.sum(1) @ posterior.mixture
     learned = float(share[:2].sum())
     assert learned > 0.5 if truth == "embedding" else learned < 0.2
 
@@ -163,3 +163,43 @@ def test_leaving_out_negligible_settings_changes_next_to_nothing() -> None:
     whole = head.condition(Frozen(DIM), support)(query)
     torch.testing.assert_close(pruned.mean, whole.mean.detach(), atol=5e-3, rtol=0)
     torch.testing.assert_close(pruned.std, whole.std.detach(), atol=5e-3, rtol=0)
+
+
+def test_a_believed_mean_is_kernel_ridge_regression_on_what_it_leaves() -> None:
+    support, query = labelled(20, 0, "classification"), batch(7, 1)
+    head = GP(DIM, ("counts",), (), ratios=(0.3,), shares=(0.5,))
+    head.start_from(torch.tensor([[1.0] * DIM, [3.0] * DIM]))  # on average 2, as a -1/+1 label 1
+    # One kernel only: Tanimoto alone.
+    head.grid = head.get_buffer("grid")[head.get_buffer("grid")[:, 2] == 1.0]
+    head.prior, head.prior_slope = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
+
+    def mean(mols: MolBatch) -> np.ndarray:
+        phi = mols.need("embedding").double()
+        return 0.5 * (phi / phi.norm(dim=1, keepdim=True)).sum(1).numpy()
+
+    with torch.no_grad():
+        got = head.condition(Frozen(DIM), support)(query)
+    counts, y = support.mols.need("counts"), 2 * support.y.double().numpy() - 1
+    level = mean(support.mols).mean()
+    left = y - y.mean() - (mean(support.mols) - level)
+    ridge = KernelRidge(alpha=0.3, kernel="precomputed").fit(
+        tanimoto(counts, counts).numpy().astype(float), left
+    )
+    cross = tanimoto(query.need("counts"), counts).numpy().astype(float)
+    np.testing.assert_allclose(
+        got.mean.numpy(), ridge.predict(cross) + mean(query) - level + y.mean(), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_earlier_assays_rank_where_labels_say_nothing(higher_is_better: bool) -> None:
+    support, query = labelled(6, 2), batch(30, 3)
+    target = Target("t", "regression", None, higher_is_better)
+    equal = Labelled(support.mols, torch.full((6,), 6.0), support.relation, target)
+    head = GP(DIM)
+    head.start_from(torch.eye(DIM)[:1])  # assays so far liked the first axis
+    with torch.no_grad():
+        got = head.condition(Frozen(DIM), equal)(query).mean
+    unit = head.features(Frozen(DIM), query)[:, 0]
+    slope = torch.corrcoef(torch.stack([unit, got]))[0, 1]
+    assert slope > 0.7 if higher_is_better else slope < -0.7
