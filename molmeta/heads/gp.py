@@ -235,6 +235,9 @@ class TanimotoGP(GP):
     def __init__(self, fingerprints: Sequence[str] = ("counts",), ratios: Sequence[float] = RATIOS) -> None:
         super().__init__(1, fingerprints, (), ratios, shares=(0.0,))
 
+    def start_from(self, outputs: Tensor) -> None:
+        """Nothing: outputs are on an embedding, which this head does not read."""
+
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         return torch.zeros(len(mols), 1, dtype=torch.float64, device=self.link.device)
 

@@ -310,3 +310,15 @@ def test_an_unknown_name_lists_the_known() -> None:
 def test_an_unknown_argument_is_an_error(name: str) -> None:
     with pytest.raises(ConfigError, match=f"head '{name}': .*'colour'"):
         build_head(name, colour="blue")
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_starts_from_what_stage_a_found(name: str):
+    takes_dim = "dim" in signature(HEADS[name]).parameters
+    head = (build_head(name, dim=DIM) if takes_dim else build_head(name)).eval()
+    shapes = {key: value.shape for key, value in head.state_dict().items()}
+    head.start_from(torch.randn(5, DIM, generator=torch.Generator().manual_seed(0)))
+    assert {key: value.shape for key, value in head.state_dict().items()} == shapes
+    support = assay(next(kind for kind in TARGETS if kind in head.kinds))
+    encoder: Encoder = Tiny() if head.adapts_encoder else Frozen(DIM)
+    assert numbers(head.condition(encoder, support)(library())).isfinite().all()
