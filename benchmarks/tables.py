@@ -19,11 +19,12 @@ COLUMNS = {
     "valid": "valid",
     "dev kinase": "dev, kinases",
     "dev other": "dev, others",
+    "panel": "kinase panel",
     "valid_report": "valid_report",
 }
 NAMES = {
-    "adapt": "**molmeta, as `adapt` averages its heads**",
-    "gp": "molmeta, GP head",
+    "evidence": "**molmeta**",
+    "average": "molmeta, average of its heads",
     "mahalanobis": "molmeta, prototypes (Mahalanobis)",
     "proto": "molmeta, prototypes (Euclidean)",
     "anil": "molmeta, MAML (ANIL)",
@@ -75,7 +76,7 @@ def add_metrics(path: Path, report: dict[str, object]) -> None:
             stratum: {f"@{r['k']}": round(r["mean"], 4) for _, r in rows.iterrows()}
             for stratum, rows in of_method[of_method["stratum"].isin(list(COLUMNS))].groupby("stratum")
         }
-        for method, of_method in means[means["method"].isin(["adapt", "gp-tanimoto"])].groupby("method")
+        for method, of_method in means[means["method"].isin(["evidence", "gp-tanimoto"])].groupby("method")
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

@@ -44,7 +44,7 @@ def adapt(
         Path | None, typer.Option("-o", "--out", help="Model file; default ASSAY.molmeta, here.")
     ] = None,
     model: Model = "base",
-    head: Annotated[str | None, typer.Option(help="One head, in place of the average.")] = None,
+    head: Annotated[str | None, typer.Option(help="Another head than the default; average for all.")] = None,
     fine_tune: Annotated[
         bool, typer.Option("--fine-tune", help="Try to fine-tune the encoder; kept only if it helps.")
     ] = False,
@@ -119,7 +119,10 @@ def _show(report: AdaptReport) -> None:
         extent = f"{report.target.model_unit or report.target.name} from {low:.3g} to {high:.3g}"
     render.line(f"Model {report.model} adapted to {report.assay}: {report.n} compounds, {extent}")
     heads = ", ".join(f"{name} {weight:.0%}" for name, weight in report.heads.items())
-    render.line(f"Heads and their weights: {heads}{'; encoder fine-tuned' if report.fine_tuned else ''}")
+    used = (
+        f"Heads and their weights: {heads}" if len(report.heads) > 1 else f"Head: {', '.join(report.heads)}"
+    )
+    render.line(used + ("; encoder fine-tuned" if report.fine_tuned else ""))
     render.line(f"In meta-training: {report.seen} of the {report.n} compounds, in other assays")
     for warning in report.warnings:
         render.line(f"Warning: {warning}")

@@ -23,7 +23,7 @@ def evaluate(
     k: Annotated[list[int] | None, typer.Option("-k", help="Support size; repeatable; 16 and 64.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="Draws for each assay and size.")] = 10,
     head: Annotated[
-        list[str] | None, typer.Option(help="Head, or adapt for their average; repeatable; all.")
+        list[str] | None, typer.Option(help="Head, or average for all in one; repeatable; all.")
     ] = None,
     baseline: Annotated[
         list[str] | None, typer.Option(help="Method without meta-training: rf, knn, gp-tanimoto, mean.")
@@ -59,7 +59,7 @@ def evaluate(
         raise ConfigError(f"--workers {workers} and --device {on} do not go together; give --device cpu")
     learner = load_checkpoint(model).to(on)
     able = [name for name in learner.heads if kind in learner.head(name).kinds]
-    heads = head or [evaluation.ADAPT, *able]
+    heads = head or able
     methods = evaluation.methods_of(learner, heads) | evaluation.baselines(baseline or [])
     with render.progress("reading") as show:
         corpus = read_fsmol(data, evaluation.needs_of(methods), workers, roles or ())

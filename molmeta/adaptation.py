@@ -48,8 +48,7 @@ def adapt(
 ) -> Predictor:
     """Adapts a meta-trained model to an assay.
 
-    The heads of the model are averaged by their cross-validated log predictive score on the assay
-    (pseudo-BMA+, with a prior for the model's default head), calibrated on held-out predictions, and
+    The default head of the model is conditioned on the assay, calibrated on held-out predictions, and
     compared with guessing, kNN and a random forest by repeated cross-validation.
 
     Parameters
@@ -65,7 +64,8 @@ def adapt(
     verdict : bool
         Whether to compare with the baselines, which takes nearly all of the time.
     head : str or None
-        One head instead of the average.
+        Another head of the model, or "average" for all of them, weighted by their cross-validated log
+        predictive score on the assay (pseudo-BMA+, with a prior for the default head).
     fine_tune : bool
         Try to fine-tune the encoder; kept only where held-out compounds are predicted better.
 

@@ -20,6 +20,8 @@ from molmeta.prediction import Prediction, mixture
 _NEGLIGIBLE = 0.01
 # The default head was the best one on validation assays; others need evidence of their own.
 _LOG_PRIOR_OF_DEFAULT = 2.0
+# In place of a head: all of them.
+AVERAGE = "average"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +89,11 @@ class Ensemble:
 
 
 def open_ensemble(learner: Learner, kind: str, head: str | None = None) -> Ensemble:
-    """The heads of a learner that handle `kind`, weighted by the prior; or the one that is asked for.
+    """The default head of a learner, or the one that is asked for; with AVERAGE all of them that handle
+    `kind`, weighted by the prior.
 
-    Heads that adapt the encoder are slow, and are taken only if asked for.
+    A default head that does not handle the kind gives way to the first one that does. Heads that adapt
+    the encoder are slow, and are averaged only if there are no others.
 
     Raises
     ------
@@ -97,15 +101,17 @@ def open_ensemble(learner: Learner, kind: str, head: str | None = None) -> Ensem
         No head of this learner handles the kind, or not the one asked for.
     """
     able = [name for name in learner.heads if kind in learner.head(name).kinds]
-    if head is not None:
+    if not able:
+        raise ConfigError(
+            f"no head of the model {learner.name} does {kind}; it has {', '.join(learner.heads)}"
+        )
+    if head is None:
+        return Ensemble(learner, {able[0]: 1.0})
+    if head != AVERAGE:
         if kind not in learner.head(head).kinds:
             raise ConfigError(f"head '{head}' does not do {kind}; of this model, {', '.join(able)} do")
         return Ensemble(learner, {head: 1.0})
     names = [name for name in able if not learner.head(name).adapts_encoder] or able[:1]
-    if not names:
-        raise ConfigError(
-            f"no head of the model {learner.name} does {kind}; it has {', '.join(learner.heads)}"
-        )
     default = learner.default_head if learner.default_head in names else names[0]
     prior = torch.tensor([_LOG_PRIOR_OF_DEFAULT * (name == default) for name in names], dtype=torch.float64)
     return Ensemble(learner, dict(zip(names, prior.softmax(0).tolist(), strict=True)))

@@ -20,6 +20,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.data.corpus import Corpus
 from molmeta.data.protocol import Draw, Rows, find_protocol, measured, sample_draws
 from molmeta.encoders.base import Encoder, Frozen
+from molmeta.ensemble import AVERAGE
 from molmeta.errors import ConfigError
 from molmeta.fitting import Average
 from molmeta.heads import build_head
@@ -33,8 +34,6 @@ from molmeta.units import Kind
 Progress = Callable[[int, int], None]
 Record = dict[str, Any]
 
-ADAPT = "adapt"
-
 
 @dataclass(frozen=True, eq=False)
 class Method:
@@ -47,10 +46,10 @@ class Method:
 def methods_of(learner: Learner, heads: Sequence[str] = ()) -> dict[str, Method]:
     """The heads of a learner as methods; all of them, if `heads` is empty.
 
-    "adapt" among the names stands for their average as `molmeta.adapt` makes it.
+    "average" among the names stands for their average as `molmeta.adapt` makes it.
     """
     return {
-        name: Method(Average(learner) if name == ADAPT else learner.head(name), learner)
+        name: Method(Average(learner) if name == AVERAGE else learner.head(name), learner)
         for name in heads or learner.heads
     }
 

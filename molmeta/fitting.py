@@ -14,7 +14,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.crossvalidation import draw_folds
 from molmeta.data.episode import EpisodeSampler, Labelled
 from molmeta.encoders.base import Encoder
-from molmeta.ensemble import Ensemble, only_default, open_ensemble
+from molmeta.ensemble import AVERAGE, Ensemble, only_default, open_ensemble
 from molmeta.heads.base import Conditioned, Head
 from molmeta.learner import Learner
 from molmeta.prediction import Prediction
@@ -83,7 +83,7 @@ class FineTuning(Averaging):
 
 
 class Average(Head):
-    """The heads of a learner as `adapt` averages them, behind the contract of one head.
+    """The heads of a learner as `adapt` averages them if asked to, behind the contract of one head.
 
     Conditions on batches that the learner has embedded, and ignores the encoder that it is given.
     """
@@ -97,7 +97,7 @@ class Average(Head):
 
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
-        return Averaging(open_ensemble(self.learner, support.target.kind), self.seed)(support)
+        return Averaging(open_ensemble(self.learner, support.target.kind, AVERAGE), self.seed)(support)
 
 
 def can_fine_tune(data: Labelled) -> bool:

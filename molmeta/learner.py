@@ -16,6 +16,7 @@ from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError
 from molmeta.heads import build_head
 from molmeta.heads.base import Head
+from molmeta.heads.memory import Table
 
 
 class Learner(nn.Module):
@@ -79,6 +80,16 @@ class Learner(nn.Module):
         """Features of a compound that the encoder and the heads read."""
         heads = (self.head(name).needs for name in self.heads)
         return frozenset(self.encoder.needs).union(*heads)
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tensors in the state that have one row a compound, as many as were known."""
+        return frozenset(
+            f"{path}.{name}"
+            for path, module in self.named_modules()
+            if isinstance(module, Table)
+            for name, _ in module.named_buffers(recurse=False)
+        )
 
     @property
     def frozen(self) -> Frozen:

@@ -21,7 +21,7 @@ from molmeta.learner import Learner
 
 ENCODER = {"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}
 HEADS: dict[str, dict[str, Any]] = {
-    "gp": {"dim": 16},
+    "evidence": {"dim": 16},
     "mahalanobis": {"dim": 16, "project": 8},
     "anil": {"dim": 16},
     "maml": {"dim": 16, "eval_steps": 2},
@@ -48,7 +48,7 @@ def table(n_active: int, n: int) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "small"
-    save_checkpoint(path, learner("gp", "mahalanobis"))
+    save_checkpoint(path, learner("evidence", "mahalanobis"))
     return path
 
 
@@ -87,10 +87,11 @@ def test_the_same_seed_gives_the_same_model(folder: Path):
     pd.testing.assert_frame_equal(a.predict(["CCO"]), b.predict(["CCO"]), check_exact=True)
 
 
-def test_heads_are_averaged_by_default_and_one_can_be_chosen():
-    model = learner("gp", "anil", "mahalanobis", "maml")
-    mixed = adapt(table(10, 20), model, verdict=False)
-    assert set(mixed.report.heads) <= {"gp", "anil", "mahalanobis"}
+def test_the_first_head_is_the_default_and_others_can_be_chosen():
+    model = learner("evidence", "anil", "mahalanobis", "maml")
+    assert adapt(table(10, 20), model, verdict=False).report.heads == {"evidence": 1.0}
+    mixed = adapt(table(10, 20), model, verdict=False, head="average")
+    assert set(mixed.report.heads) <= {"evidence", "anil", "mahalanobis"}
     assert sum(mixed.report.heads.values()) == pytest.approx(1)
     for head in ("anil", "maml", "mahalanobis"):
         chosen = adapt(table(10, 20), model, verdict=False, head=head)
@@ -98,11 +99,16 @@ def test_heads_are_averaged_by_default_and_one_can_be_chosen():
         assert chosen.predict("CCCCO").mm_status.tolist() == ["ok"]
 
 
+def test_a_default_head_that_cannot_do_it_gives_way():
+    predictor = adapt(assays.path("logp"), learner("mahalanobis", "anil"), verdict=False)
+    assert predictor.report.heads == {"anil": 1.0}
+
+
 def test_a_head_that_cannot_do_it_is_told():
     with pytest.raises(ConfigError, match="does not do regression"):
-        adapt(assays.path("logp"), learner("gp", "mahalanobis"), verdict=False, head="mahalanobis")
+        adapt(assays.path("logp"), learner("evidence", "mahalanobis"), verdict=False, head="mahalanobis")
     with pytest.raises(ConfigError, match="has no head 'nonsense'"):
-        adapt(assays.path("logp"), learner("gp"), verdict=False, head="nonsense")
+        adapt(assays.path("logp"), learner("evidence"), verdict=False, head="nonsense")
     with pytest.raises(ConfigError, match="does regression"):
         adapt(assays.path("logp"), learner("mahalanobis"), verdict=False)
 
@@ -155,7 +161,7 @@ def test_options_for_reading_go_to_the_reader(folder: Path):
 def test_compounds_of_meta_training_are_counted():
     from molmeta.chem.features import compound_hash
 
-    model = learner("gp")
+    model = learner("evidence")
     known = sorted(compound_hash(smiles) for smiles in ("CO", "CCN", "c1ccccc1"))
     model.seen = torch.tensor(known)
     frame = pd.DataFrame({"smiles": ["CO", "CCO", "CCN", "CCCN"], "active": [1, 1, 0, 0]})
@@ -188,11 +194,11 @@ def test_random_labels_are_no_better_than_guessing(folder: Path):
 
 
 def test_fine_tuning_learns_and_leaves_the_model_alone():
-    model = learner("gp")
+    model = learner("evidence")
     start = adapt(table(16, 32), model, verdict=False)
     bare = start.support.labelled(start.needs)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    tuned = fine_tune(model, "gp", bare, seed=0, steps=15, rate=1e-2)
+    tuned = fine_tune(model, "evidence", bare, seed=0, steps=15, rate=1e-2)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     after = tuned.state_dict()
     assert any(not torch.equal(after[key], before[key]) for key in before if key.startswith("encoder."))
@@ -200,7 +206,7 @@ def test_fine_tuning_learns_and_leaves_the_model_alone():
 
 @pytest.mark.parametrize("n", [8, 24])
 def test_fine_tuning_is_kept_only_where_it_pays(n: int, tmp_path: Path):
-    predictor = adapt(table(n // 2, n), learner("gp"), verdict=False, fine_tune=True)
+    predictor = adapt(table(n // 2, n), learner("evidence"), verdict=False, fine_tune=True)
     notes = [note for note in predictor.report.notes if "fine-tuned" in note]
     assert len(notes) == 1
     assert predictor.report.fine_tuned == ("kept" in notes[0])
@@ -214,7 +220,7 @@ def test_fine_tuned_weights_are_the_ones_that_are_saved(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("molmeta.fitting.RATE", 1e-2)
     monkeypatch.setattr("molmeta.adaptation._pays", lambda mean, error: True)
-    predictor = adapt(table(12, 24), learner("gp"), fine_tune=True, verdict=False)
+    predictor = adapt(table(12, 24), learner("evidence"), fine_tune=True, verdict=False)
     assert predictor.report.fine_tuned
     predictor.save(tmp_path / "x.molmeta")
     queries = ["CCCCCCO", "c1ccccc1N"]
@@ -223,7 +229,7 @@ def test_fine_tuned_weights_are_the_ones_that_are_saved(tmp_path: Path, monkeypa
 
 
 def test_a_fine_tuned_method_predicts_bare_batches():
-    model = learner("gp")
+    model = learner("evidence")
     predictor = adapt(table(12, 24), model, verdict=False)
     bare = predictor.support.labelled(predictor.needs)
     method = FineTuning(predictor.ensemble, seed=0)

@@ -19,20 +19,20 @@ STATE = {"note": "Ångström", "values": [0.1, -3.5]}
 @pytest.fixture(scope="module")
 def learner() -> Learner:
     torch.manual_seed(0)
-    heads = {"gp": {"dim": 16}, "mahalanobis": {"dim": 16, "project": 8}}
+    heads = {"evidence": {"dim": 16}, "mahalanobis": {"dim": 16, "project": 8}}
     return Learner({"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}, heads).eval()
 
 
 @pytest.fixture
 def file(learner: Learner, tmp_path: Path) -> Path:
-    write_bundle(tmp_path / "a.molmeta", learner, ["gp"], STATE)
+    write_bundle(tmp_path / "a.molmeta", learner, ["evidence"], STATE)
     return tmp_path / "a.molmeta"
 
 
 def test_what_was_written_is_read(file: Path, learner: Learner):
     found, state = read_bundle(file)
     assert state == STATE
-    assert list(found.heads) == ["gp"]
+    assert list(found.heads) == ["evidence"]
     expected = rounded(learner).state_dict()
     for key, value in found.state_dict().items():
         assert torch.equal(value, expected[key]), key
@@ -45,23 +45,23 @@ def test_rounding_twice_changes_nothing(learner: Learner):
 
 
 def test_the_same_model_gives_the_same_bytes(file: Path, learner: Learner, tmp_path: Path):
-    write_bundle(tmp_path / "b.molmeta", learner, ["gp"], STATE)
+    write_bundle(tmp_path / "b.molmeta", learner, ["evidence"], STATE)
     assert (tmp_path / "b.molmeta").read_bytes() == file.read_bytes()
 
 
 def test_nothing_is_overwritten_unasked(file: Path, learner: Learner):
     before = file.read_bytes()
     with pytest.raises(RefusedError, match="exists"):
-        write_bundle(file, learner, ["gp"], {})
+        write_bundle(file, learner, ["evidence"], {})
     assert file.read_bytes() == before
-    write_bundle(file, learner, ["gp"], {"other": 1}, force=True)
+    write_bundle(file, learner, ["evidence"], {"other": 1}, force=True)
     assert read_bundle(file)[1] == {"other": 1}
     assert [f.name for f in file.parent.iterdir()] == [file.name]
 
 
 def test_a_folder_that_is_not_there_is_refused(learner: Learner, tmp_path: Path):
     with pytest.raises(RefusedError, match="not a folder"):
-        write_bundle(tmp_path / "no" / "a.molmeta", learner, ["gp"], {})
+        write_bundle(tmp_path / "no" / "a.molmeta", learner, ["evidence"], {})
 
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9, 0.999])
@@ -132,7 +132,7 @@ def test_a_newer_format_asks_for_an_upgrade(file: Path):
     [
         {
             "encoder": {"name": "fingerprint", "width": 64, "depth": 1, "dim": 16},
-            "heads": {"gp": {"dim": 16}},
+            "heads": {"evidence": {"dim": 16}},
         },
         {"encoder": {"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}, "heads": {}},
         {"encoder": {"name": "os.system"}, "heads": {}},
@@ -154,9 +154,11 @@ def test_a_reference_needs_the_same_checkpoint(learner: Learner, tmp_path: Path)
     found, state = read_bundle(tmp_path / "a.molmeta")
     assert state == STATE
     assert (tmp_path / "a.molmeta").stat().st_size < 2000
-    assert torch.equal(found.head("gp").state_dict()["prior"], learner.head("gp").state_dict()["prior"])
+    assert torch.equal(
+        found.head("evidence").state_dict()["prior"], learner.head("evidence").state_dict()["prior"]
+    )
     with torch.no_grad():
-        learner.head("gp").get_parameter("prior").add_(1.0)
+        learner.head("evidence").get_parameter("prior").add_(1.0)
     save_checkpoint(folder, learner)
     with pytest.raises(CheckpointError, match="install that version"):
         read_bundle(tmp_path / "a.molmeta")

@@ -14,7 +14,7 @@ from molmeta.errors import CheckpointError, ConfigError
 from molmeta.learner import Learner
 
 ENCODER = {"name": "fingerprint", "width": 16, "depth": 1, "dim": 8}
-HEADS = {"gp": {"dim": 8}, "proto": {"dim": 8}}
+HEADS = {"evidence": {"dim": 8}, "proto": {"dim": 8}}
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_tensors_must_be_the_expected_ones(folder: Path) -> None:
     [
         ({"format": 99}, "upgrade molmeta"),
         ({"encoder": {"name": "telepathy"}}, "cannot build"),
-        ({"heads": {"gp": {"dims": 8}}}, "cannot build"),
+        ({"heads": {"evidence": {"dims": 8}}}, "cannot build"),
     ],
 )
 def test_config_of_another_kind(folder: Path, change: dict[str, object], message: str) -> None:
@@ -117,7 +117,7 @@ def test_config_of_another_kind(folder: Path, change: dict[str, object], message
 
 
 def test_unknown_heads_are_named(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="gp, proto"):
+    with pytest.raises(ConfigError, match="evidence, proto"):
         load_checkpoint(folder).head("rf")
 
 

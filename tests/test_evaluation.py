@@ -38,7 +38,9 @@ K = 8
 def learner() -> Learner:
     torch.manual_seed(0)
     encoder = {"name": "fingerprint", "width": 16, "depth": 1, "dim": 8}
-    return Learner(encoder, {"proto": {"dim": 8}, "gp": {"dim": 8}, "maml": {"dim": 8, "eval_steps": 2}})
+    return Learner(
+        encoder, {"proto": {"dim": 8}, "evidence": {"dim": 8}, "maml": {"dim": 8, "eval_steps": 2}}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_table_of_a_classification(corpus: Corpus, learner: Learner):
     table = evaluate(corpus, methods, [K, 12], draws=3)
     assert tuple(table.columns) == ("assay", "k", "seed", "method", "n_query", *CLASSES)
     assert len(table) == 2 * 2 * 3 * 5
-    assert table["method"].unique().tolist() == ["mean", "knn", "proto", "gp", "maml"]
+    assert table["method"].unique().tolist() == ["mean", "knn", "proto", "evidence", "maml"]
     assert set(table["n_query"][table["assay"] == "A"]) == {26 - K, 26 - 12}
     assert np.isfinite(table[list(CLASSES)]).all(axis=None)
     blind = table[(table["method"] == "mean") & (table["assay"] == "B")]
@@ -91,12 +93,12 @@ def test_table_of_a_classification(corpus: Corpus, learner: Learner):
     assert table[table["method"] == "knn"]["delta_auprc"].mean() > 0.2
 
 
-def test_adapt_averages_the_heads(corpus: Corpus, learner: Learner):
-    table = evaluate(corpus, methods_of(learner, ["adapt", "proto", "gp"]), [12], draws=3)
+def test_the_heads_can_be_averaged(corpus: Corpus, learner: Learner):
+    table = evaluate(corpus, methods_of(learner, ["average", "proto", "evidence"]), [12], draws=3)
     scores = table.pivot_table(index=["assay", "seed"], columns="method", values="nll")
     assert np.isfinite(scores).all(axis=None)
     # An average of probabilities is never worse than the worst of them, compound by compound.
-    assert (scores["adapt"] <= scores[["proto", "gp"]].max(axis=1) + 0.05).all()
+    assert (scores["average"] <= scores[["proto", "evidence"]].max(axis=1) + 0.05).all()
 
 
 def test_numbers_are_those_of_the_steps_done_by_hand(corpus: Corpus):
@@ -137,7 +139,7 @@ def test_clean_has_each_compound_once(corpus: Corpus):
 
 def test_table_of_a_regression(corpus: Corpus):
     head = baselines(["gp-tanimoto"])["gp-tanimoto"].head
-    table = evaluate(corpus, {"gp": Method(head)}, [K], draws=2, kind="regression")
+    table = evaluate(corpus, {"evidence": Method(head)}, [K], draws=2, kind="regression")
     assert tuple(table.columns) == ("assay", "k", "seed", "method", "n_query", *VALUES)
     assert set(table["assay"]) == {"B"}
     span = corpus.rows("B")
@@ -181,7 +183,7 @@ def test_an_unreadable_value_is_predicted_from_the_support_set():
 def test_compounds_are_embedded_once_an_assay(corpus: Corpus, learner: Learner):
     sizes: list[int] = []
     handle = learner.encoder.register_forward_hook(lambda module, inputs, out: sizes.append(inputs[0].n))
-    evaluate(corpus, methods_of(learner, ["proto", "gp"]), [K], draws=3)
+    evaluate(corpus, methods_of(learner, ["proto", "evidence"]), [K], draws=3)
     handle.remove()
     assert sizes == [24, 24]
 
@@ -202,7 +204,7 @@ def test_only_heads_that_adapt_the_encoder_get_it(corpus: Corpus, learner: Learn
 
 
 def test_methods_do_not_change_each_other(corpus: Corpus, learner: Learner):
-    names = ["proto", "gp", "maml"]
+    names = ["proto", "evidence", "maml"]
     together = evaluate(corpus, methods_of(learner, names), [K], draws=2)
     for name in names:
         alone = evaluate(corpus, methods_of(learner, [name]), [K], draws=2)
@@ -227,7 +229,7 @@ def test_sizes_that_are_too_large_have_no_rows(corpus: Corpus):
 def test_needs_are_those_of_the_encoder_and_the_heads(learner: Learner):
     assert needs_of(baselines(["mean"])) == frozenset()
     assert needs_of(baselines(["mean", "rf"])) == {"counts"}
-    assert needs_of(methods_of(learner)) == learner.encoder.needs | {"counts"}
+    assert needs_of(methods_of(learner)) == learner.encoder.needs | {"counts", "pairs", "identity"}
 
 
 def test_what_does_not_fit_is_named(corpus: Corpus, learner: Learner):

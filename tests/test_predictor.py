@@ -35,7 +35,7 @@ QUERIES = ["CCO", "c1ccccc1O", "C1CC", "", "CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccc
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    heads = {"gp": {"dim": 16}, "mahalanobis": {"dim": 16, "project": 8}}
+    heads = {"evidence": {"dim": 16}, "mahalanobis": {"dim": 16, "project": 8}}
     learner = Learner({"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}, heads)
     path = tmp_path_factory.mktemp("models") / "small"
     save_checkpoint(path, learner)

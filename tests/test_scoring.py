@@ -30,7 +30,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Predictor]:
     torch.manual_seed(0)
-    learner = Learner({"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}, {"gp": {"dim": 16}})
+    learner = Learner({"name": "fingerprint", "width": 32, "depth": 1, "dim": 16}, {"evidence": {"dim": 16}})
     path = tmp_path_factory.mktemp("models") / "small"
     save_checkpoint(path, learner)
     return [adapt(assays.path(name), path, verdict=False) for name in ("bbb", "logp")]

@@ -20,7 +20,7 @@ def test_base_is_there_and_small() -> None:
     folder = find_checkpoint("base")
     assert (folder / WEIGHTS).stat().st_size <= 20e6
     learner = load_checkpoint("base")
-    assert learner.default_head == "gp"
+    assert learner.default_head == "evidence"
     assert learner.info["assays"] == 4935
 
 

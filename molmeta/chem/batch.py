@@ -81,6 +81,8 @@ class MolBatch:
     counts, pairs : uint8[n, 2048] or None
         Counts of ECFP4 substructures and of atom pairs (`molmeta.chem.fingerprint`).
     descriptors : float32[n, D] or None
+    identity : int64[n] or None
+        Hash of the canonical SMILES (`molmeta.chem.features.compound_hash`).
     embedding : float32[n, dim] or None
         Output of a frozen encoder, kept so that it is computed once (`molmeta.encoders.base.Frozen`).
     """
@@ -90,6 +92,7 @@ class MolBatch:
     counts: Tensor | None = None
     pairs: Tensor | None = None
     descriptors: Tensor | None = None
+    identity: Tensor | None = None
     embedding: Tensor | None = None
 
     def __len__(self) -> int:

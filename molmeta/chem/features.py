@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
+
+import torch
+from rdkit import Chem
+from torch import Tensor
 
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.fingerprint import counts, descriptors, pairs
@@ -12,11 +16,32 @@ from molmeta.chem.graph import graphs
 from molmeta.chem.molecule import Molecule
 from molmeta.errors import ConfigError
 
-FIELDS = {
-    "graph": graphs,
-    "counts": counts,
-    "pairs": pairs,
-    "descriptors": descriptors,
+
+def compound_hash(smiles: str) -> int:
+    """A signed 64-bit number for a canonical SMILES, the same on every machine.
+
+    >>> compound_hash("CCO") == compound_hash("CCO") != compound_hash("CCN")
+    True
+    """
+    digest = hashlib.blake2b(smiles.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def identity(molecules: Sequence[Molecule]) -> Tensor:
+    """Hashes of the canonical SMILES: int64[n]."""
+    return torch.tensor([compound_hash(molecule.smiles) for molecule in molecules], dtype=torch.long)
+
+
+def _structural(function: Callable[[Sequence[Chem.Mol]], Any]) -> Callable[[Sequence[Molecule]], Any]:
+    return lambda molecules: function([molecule.mol for molecule in molecules])
+
+
+FIELDS: dict[str, Callable[[Sequence[Molecule]], Any]] = {
+    "graph": _structural(graphs),
+    "counts": _structural(counts),
+    "pairs": _structural(pairs),
+    "descriptors": _structural(descriptors),
+    "identity": identity,
 }
 
 
@@ -31,16 +56,5 @@ def featurize(molecules: Sequence[Molecule], needs: Collection[str]) -> MolBatch
     unknown = set(needs) - FIELDS.keys()
     if unknown:
         raise ConfigError(f"unknown features {sorted(unknown)}; known are {sorted(FIELDS)}")
-    mols = [m.mol for m in molecules]
-    computed: dict[str, Any] = {name: FIELDS[name](mols) for name in sorted(needs)}
-    return MolBatch(n=len(mols), **computed)
-
-
-def compound_hash(smiles: str) -> int:
-    """A signed 64-bit number for a canonical SMILES, the same on every machine.
-
-    >>> compound_hash("CCO") == compound_hash("CCO") != compound_hash("CCN")
-    True
-    """
-    digest = hashlib.blake2b(smiles.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    computed: dict[str, Any] = {name: FIELDS[name](molecules) for name in sorted(needs)}
+    return MolBatch(n=len(molecules), **computed)

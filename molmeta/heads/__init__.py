@@ -11,19 +11,25 @@ from typing import Any
 from molmeta.errors import ConfigError
 from molmeta.heads.base import Conditioned, Head
 from molmeta.heads.baselines import Mean, NearestNeighbours, RandomForest
-from molmeta.heads.gp import GP, TanimotoGP
+from molmeta.heads.dkt import ADKF, DKT
+from molmeta.heads.evidence import Evidence
+from molmeta.heads.gp import TanimotoGP
 from molmeta.heads.maml import ANIL, FOMAML, MAML
+from molmeta.heads.probe import LinearProbe
 from molmeta.heads.proto import Mahalanobis, Proto
 
 __all__ = ["HEADS", "Conditioned", "Head", "build_head"]
 
 HEADS: dict[str, type[Head]] = {
+    "evidence": Evidence,
     "proto": Proto,
     "mahalanobis": Mahalanobis,
     "maml": MAML,
     "fomaml": FOMAML,
     "anil": ANIL,
-    "gp": GP,
+    "dkt": DKT,
+    "adkf": ADKF,
+    "probe": LinearProbe,
     "gp-tanimoto": TanimotoGP,
     "knn": NearestNeighbours,
     "rf": RandomForest,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch
 from molmeta.data.episode import Episode, Labelled
+from molmeta.data.history import History
 from molmeta.encoders.base import Encoder
 from molmeta.errors import NotEnoughData
 from molmeta.prediction import Prediction
@@ -54,14 +55,16 @@ class Head(nn.Module, ABC):
         predict = self.condition(encoder, episode.support)
         return -predict(episode.query.mols).log_prob(episode.query.y).mean()
 
-    def start_from(self, outputs: Tensor) -> None:
-        """Takes what stage A of the training found, before the head itself is trained.
+    def start_from(self, outputs: Tensor, history: History) -> None:
+        """Takes what the training assays and stage A of the training leave, before the head is trained.
 
         Parameters
         ----------
         outputs : float32[n_assays, dim]
             Of a unit embedding u, training assay t says that the log-odds of being active are
             u @ outputs[t], up to a constant.
+        history : History
+            Labels of the training assays.
         """
 
     def check_support(self, support: Labelled) -> None:

@@ -37,6 +37,10 @@ class Classes:
         """Mean negative log likelihood, float64[]."""
         return F.binary_cross_entropy_with_logits(score + self.prior, self.y)
 
+    def slope(self, score: Tensor) -> Tensor:
+        """Derivative float64[n] of each label's log likelihood by its score."""
+        return self.y - torch.sigmoid(score + self.prior)
+
     def information(self, score: Tensor) -> Tensor:
         """Fisher information float64[n] that each label carries about its score."""
         p = torch.sigmoid(score + self.prior)
@@ -79,6 +83,11 @@ class Values:
         """Half the mean squared error; a score on the allowed side of a censored value has none."""
         error = score - self.y
         return 0.5 * torch.where(self.relation * error > 0, 0.0, error).square().mean()
+
+    def slope(self, score: Tensor) -> Tensor:
+        """Derivative float64[n] of each value's log likelihood by its score."""
+        error = self.y - score
+        return torch.where(self.relation * error < 0, 0.0, error) / self.noise.square()
 
     def information(self, score: Tensor) -> Tensor:
         """Fisher information float64[n] that each label carries about its score."""

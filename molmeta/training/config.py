@@ -88,12 +88,15 @@ class TrainConfig(_Section):
     encoder : {name, constructor arguments} (`molmeta.encoders`).
     heads : name -> constructor arguments (`molmeta.heads`); the first becomes the default head.
     precision : "float32", or "bf16" for autocast in stage A.
+    start : checkpoint (name or folder) whose encoder is taken over, and those of its heads that are named
+        here; stage A is left out. New heads on an encoder that is there already.
     save_every : optimizer steps between two resumable states.
     """
 
     name: str
     seed: int = 0
     precision: Annotated[str, Field(pattern="^(float32|bf16)$")] = "float32"
+    start: str | None = None
     save_every: Count = 500
     data: Data
     encoder: dict[str, Any]

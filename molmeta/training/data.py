@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molmeta.chem.features import compound_hash
 from molmeta.data.cache import load_corpus, save_corpus
 from molmeta.data.corpus import Corpus
 from molmeta.data.fsmol import read_fsmol
+from molmeta.data.history import History
 from molmeta.data.split import split_assays
 from molmeta.errors import InputError
 from molmeta.training.config import Data
@@ -101,6 +103,19 @@ def measurements(corpus: Corpus, leave_out: Collection[str]) -> Measurements:
         value=torch.from_numpy(value[order]),
         relation=torch.from_numpy(corpus.relation[keep][order]),
         n_assays=int((~out).sum()),
+    )
+
+
+def history(corpus: Corpus, leave_out: Collection[str]) -> History:
+    """Readable labels of all assays but those of `leave_out`."""
+    table = measurements(corpus, leave_out)
+    compound = np.repeat(np.arange(len(table.compound)), np.diff(table.ptr.numpy()))
+    return History(
+        identity=np.array([compound_hash(corpus.smiles[i]) for i in table.compound], dtype=np.int64),
+        compound=compound,
+        assay=table.assay.numpy(),
+        label=table.label.numpy(),
+        value=table.value.numpy(),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import nn
 from molmeta.checkpoint import save_checkpoint, write_whole
 from molmeta.chem.features import compound_hash
 from molmeta.data.episode import Episode
+from molmeta.data.history import History
 from molmeta.encoders.base import Encoder
 from molmeta.errors import ConfigError
 from molmeta.heads.base import Head
@@ -23,9 +25,10 @@ from molmeta.heads.maml import Adapted
 from molmeta.learner import Learner
 from molmeta.training import episodic, pretrain
 from molmeta.training.config import TrainConfig
-from molmeta.training.data import Corpora, load_corpora, measurements
+from molmeta.training.data import Corpora, history, load_corpora, measurements
 from molmeta.training.pretrain import Multitask
 from molmeta.training.report import Diverged, Progress, TrainReport
+from molmeta.training.start import take_over
 from molmeta.training.state import pack, read_state, unpack, write_state
 from molmeta.training.validation import Score, validate
 
@@ -70,7 +73,10 @@ class Run:
                 stream.truncate(counters["log_bytes"])
 
     def go(self) -> TrainReport:
-        if self.counters["stage"] == 0:
+        if self.counters["stage"] == 0 and self.config.start is not None:
+            take_over(self.learner, self.config.start)
+            self.next_stage()
+        elif self.counters["stage"] == 0:
             self.pretrain()
         stored = {k.removeprefix("learner/"): v for k, v in self.stored.items() if k.startswith("learner/")}
         self.learner.load_state_dict(stored)
@@ -81,8 +87,7 @@ class Run:
 
     def pretrain(self) -> None:
         config = self.config.pretrain
-        leave_out = self.corpora.reserved if self.config.episodic.steps else ()
-        table = measurements(self.corpora.train, leave_out)
+        table = measurements(self.corpora.train, self.left_out)
         model = Multitask(self.learner.encoder, table.n_assays).to(self.device)
         optim = pretrain.optimizer(model, config)
         self.resume_into(model, optim)
@@ -108,13 +113,22 @@ class Run:
                 self.log("pretrain", steps, scores)
         self.next_stage()
 
+    @cached_property
+    def history(self) -> History:
+        return history(self.corpora.train, self.left_out)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Training assays that stage A does not see, so that stage B can learn from them."""
+        return self.corpora.reserved if self.config.episodic.steps else ()
+
     def start_heads(self, model: Multitask) -> None:
         model.eval()
         mols = self.corpora.train.mols
         sample = torch.arange(0, len(mols), max(1, len(mols) // _SAMPLE))
         outputs = model.outputs(mols.select(sample).to(self.device))
         for name in self.config.heads:
-            self.learner.head(name).start_from(outputs)
+            self.learner.head(name).start_from(outputs, self.history)
 
     def episodes(self, name: str) -> None:
         config = self.config.episodic

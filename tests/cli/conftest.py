@@ -57,7 +57,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small checkpoint with random weights."""
     torch.manual_seed(0)
     learner = Learner(
-        {"name": "fingerprint", "dim": 16, "width": 32, "depth": 1}, {"gp": {"dim": 16}, "proto": {"dim": 16}}
+        {"name": "fingerprint", "dim": 16, "width": 32, "depth": 1},
+        {"evidence": {"dim": 16}, "proto": {"dim": 16}},
     )
     folder = tmp_path_factory.mktemp("models") / "small-0"
     save_checkpoint(folder, learner)

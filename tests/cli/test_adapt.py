@@ -15,7 +15,7 @@ def test_saves_a_model_named_after_the_assay_and_says_what_comes_next(run, assay
     assert done.code == 0
     assert (tmp_path / "alcohols.molmeta").stat().st_size > 0
     assert "6 active and 6 inactive" in done.out
-    assert "Heads and their weights: " in done.out
+    assert "Head: evidence" in done.out
     assert "In meta-training: 0 of the 12 compounds" in done.out
     assert "Next: molmeta score alcohols.molmeta LIBRARY" in done.out
     assert done.err == ""
@@ -25,7 +25,7 @@ def test_verdict_compares_with_the_baselines(run, assay, checkpoint):
     done = run("adapt", assay, "--model", checkpoint, "--head", "proto")
     assert done.code == 0
     assert "Verdict: " in done.out
-    for text in ("knn", "rf", "guessing", "±", "proto 100%"):
+    for text in ("knn", "rf", "guessing", "±", "Head: proto"):
         assert text in done.out
 
 

@@ -22,22 +22,22 @@ def test_prints_means_and_differences(run, table, checkpoint, tmp_path):
         out,
     )
     assert done.code == 0
-    for text in ("k = 8", "k = 12", "adapt - knn", "gp - knn", "proto - knn", "±"):
+    for text in ("k = 8", "k = 12", "evidence - knn", "proto - knn", "±"):
         assert text in done.out
     header, *rows = out.read_text().splitlines()
     assert header.startswith("assay,k,seed,method,n_query,prevalence,auprc,delta_auprc")
-    # assays x sizes x draws x (the average, two heads and a baseline)
-    assert len(rows) == 2 * 2 * 2 * 4
+    # assays x sizes x draws x (two heads and a baseline)
+    assert len(rows) == 2 * 2 * 2 * 3
 
 
 def test_json_and_regression(run, table, checkpoint):
     found = run(
-        "evaluate", table, "--model", checkpoint, "-k", 8, "--draws", 2, "--head", "gp", "--baseline", "mean",
-        "--regression", "--json",
+        "evaluate", table, "--model", checkpoint, "-k", 8, "--draws", 2, "--head", "evidence",
+        "--baseline", "mean", "--regression", "--json",
     ).json  # fmt: skip
     assert found["metric"] == "r2_os"
-    assert {row["method"] for row in found["means"]} == {"gp", "mean"}
-    assert {row["method"] for row in found["differences"]} == {"gp - mean"}
+    assert {row["method"] for row in found["means"]} == {"evidence", "mean"}
+    assert {row["method"] for row in found["differences"]} == {"evidence - mean"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def shelf(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """One shipped model, small-0."""
     folder = tmp_path / "small-0"
     shutil.copytree(checkpoint, folder)
-    (folder / "metrics.json").write_text('{"validation": {"gp": {"delta_auprc@16": 0.25}}}')
+    (folder / "metrics.json").write_text('{"validation": {"evidence": {"delta_auprc@16": 0.25}}}')
     (folder / "card.md").write_text("# small\n\nReads c1cc[nH]c1.\n")
     monkeypatch.setattr(checkpoints, "shipped", lambda: {"small-0": folder})
     return folder
@@ -22,10 +22,10 @@ def shelf(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_lists_size_heads_and_numbers(run, shelf):
     done = run("models")
     assert done.code == 0
-    for text in ("small-0", "MB", "gp, proto", "validation gp delta_auprc@16: 0.25"):
+    for text in ("small-0", "MB", "evidence, proto", "validation evidence delta_auprc@16: 0.25"):
         assert text in done.out
     (model,) = run("models", "--json").json["models"]
-    assert model["heads"] == ["gp", "proto"]
+    assert model["heads"] == ["evidence", "proto"]
     assert model["bytes"] == (shelf / "weights.safetensors").stat().st_size
 
 

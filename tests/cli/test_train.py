@@ -15,7 +15,7 @@ name = "fingerprint"
 width = 16
 depth = 1
 dim = 8
-[heads.gp]
+[heads.evidence]
 dim = 8
 [pretrain]
 epochs = 1
@@ -44,7 +44,7 @@ def config(table, monkeypatch):
 def test_makes_a_checkpoint_that_adapts(run, config, assay, tmp_path):
     found = run("train", config, "--device", "cpu", "--json").json
     assert found["folder"] == "runs/tiny"
-    assert found["validation"]["gp"]["delta_auprc@8"] == pytest.approx(0.5, abs=0.5)
+    assert found["validation"]["evidence"]["delta_auprc@8"] == pytest.approx(0.5, abs=0.5)
     assert run("adapt", assay, "--model", "runs/tiny", "--no-verdict").code == 0
     assert run("train", config, "--device", "cpu").code == 5
 

@@ -20,6 +20,7 @@ from molmeta.chem.features import FIELDS, featurize
 from molmeta.chem.fingerprint import COUNT_BITS
 from molmeta.chem.molecule import Molecule
 from molmeta.data.episode import Episode, Labelled
+from molmeta.data.history import History
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError, NotEnoughData
 from molmeta.heads import HEADS, build_head
@@ -69,6 +70,19 @@ def library() -> MolBatch:
     return replace(featurize(molecules, FIELDS), embedding=embedding)
 
 
+def history() -> History:
+    """Ten assays of the first 30 compounds, at random."""
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(30)[:25] for _ in range(10)])
+    return History(
+        identity=library().need("identity").numpy(),
+        compound=rows.ravel(),
+        assay=np.repeat(np.arange(10), 25),
+        label=rng.integers(0, 2, 250).astype(np.float32),
+        value=rng.normal(size=250).astype(np.float32),
+    )
+
+
 @cache
 def assay(kind: str) -> Labelled:
     """An unreasonably easy assay: the first series is inactive, the second active."""
@@ -86,6 +100,7 @@ def head_and_encoder(name: str, encoder_name: str) -> tuple[Head, Encoder]:
         encoder: Encoder = Tiny() if encoder_name == "tiny" else Frozen(DIM)
         takes_dim = "dim" in signature(HEADS[name]).parameters
         head = build_head(name, dim=DIM) if takes_dim else build_head(name)
+        head.start_from(torch.randn(5, DIM), history())
         with torch.no_grad():
             for parameter in head.parameters():
                 parameter += 0.05 * torch.randn(parameter.shape)
@@ -317,8 +332,11 @@ def test_a_head_starts_from_what_stage_a_found(name: str):
     takes_dim = "dim" in signature(HEADS[name]).parameters
     head = (build_head(name, dim=DIM) if takes_dim else build_head(name)).eval()
     shapes = {key: value.shape for key, value in head.state_dict().items()}
-    head.start_from(torch.randn(5, DIM, generator=torch.Generator().manual_seed(0)))
-    assert {key: value.shape for key, value in head.state_dict().items()} == shapes
+    head.start_from(torch.randn(5, DIM, generator=torch.Generator().manual_seed(0)), history())
+    now = {key: value.shape for key, value in head.state_dict().items()}
+    assert now.keys() == shapes.keys()
+    # A table has a row for each compound that was measured.
+    assert all(now[key] == shape or shape[0] == 0 for key, shape in shapes.items())
     support = assay(next(kind for kind in TARGETS if kind in head.kinds))
     encoder: Encoder = Tiny() if head.adapts_encoder else Frozen(DIM)
     assert numbers(head.condition(encoder, support)(library())).isfinite().all()

@@ -31,7 +31,7 @@ depth = 1
 dim = 16
 dropout = 0.2
 
-[heads.gp]
+[heads.evidence]
 dim = 16
 [heads.mahalanobis]
 dim = 16

@@ -23,7 +23,7 @@ def config(corpus_folder: Path, tmp_path: Path):
 def test_a_good_configuration_is_read(corpus_folder: Path) -> None:
     config = read_config(corpus_folder / "tiny.toml")
     assert config.pretrain.epochs == 2
-    assert list(config.heads) == ["gp", "mahalanobis", "anil"]
+    assert list(config.heads) == ["evidence", "mahalanobis", "anil"]
 
 
 @pytest.mark.parametrize(

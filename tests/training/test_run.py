@@ -44,11 +44,11 @@ def unbroken(corpus_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def test_a_run_leaves_a_checkpoint_that_loads(unbroken: Path) -> None:
     learner = load_checkpoint(unbroken)
-    assert list(learner.heads) == ["gp", "mahalanobis", "anil"]
+    assert list(learner.heads) == ["evidence", "mahalanobis", "anil"]
     assert learner.info["assays"] == 8
     assert len(learner.seen) > 100
     stages = {json.loads(line)["stage"] for line in (unbroken / "train.jsonl").read_text().splitlines()}
-    assert stages == {"pretrain", "gp", "mahalanobis", "anil"}
+    assert stages == {"pretrain", "evidence", "mahalanobis", "anil"}
 
 
 def test_inner_and_outer_losses_are_logged(unbroken: Path) -> None:
@@ -116,10 +116,40 @@ def test_the_encoder_learns_through_a_head(corpus_folder: Path, tmp_path: Path) 
     head = text[: text.index("[heads.mahalanobis]")] + text[text.index("[pretrain]") :]
     config = tmp_path / "deep.toml"
     config.write_text(
-        head.replace("[heads.gp]", "[heads.maml]\nsteps = 2")
+        head.replace("[heads.evidence]", "[heads.maml]\nsteps = 2")
         .replace("[episodic]", "[episodic]\nfreeze_encoder = false\nencoder_rate = 1e-3")
         .replace("epochs = 2", "epochs = 0"),
         encoding="utf-8",
     )
     report = train(config, tmp_path / "deep", data=corpus_folder, device="cpu")
     assert report.validation["maml"].nll < 1.0
+
+
+def test_new_heads_start_from_the_encoder_of_a_checkpoint(
+    unbroken: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    text = (corpus_folder / "tiny.toml").read_text()
+    config = tmp_path / "more.toml"
+    config.write_text(
+        text.replace("seed = 3", f'seed = 3\nstart = "{unbroken}"')
+        .replace("[heads.mahalanobis]\n", "[heads.dkt]\n")
+        .replace("steps = 6", "steps = 0"),
+        encoding="utf-8",
+    )
+    train(config, tmp_path / "more", data=corpus_folder, device="cpu")
+    want, got = load_checkpoint(unbroken).state_dict(), load_checkpoint(tmp_path / "more").state_dict()
+    shared = {key for key in want if not key.startswith("heads.mahalanobis")}
+    assert any(key.startswith("heads.evidence.panels") for key in shared)
+    assert all(torch.equal(want[key], got[key]) for key in shared)
+    assert "heads.dkt.log_length" in got
+
+
+def test_another_encoder_is_no_start(unbroken: Path, corpus_folder: Path, tmp_path: Path) -> None:
+    text = (corpus_folder / "tiny.toml").read_text()
+    config = tmp_path / "wide.toml"
+    config.write_text(
+        text.replace("seed = 3", f'seed = 3\nstart = "{unbroken}"').replace("width = 32", "width = 48"),
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=r"the configuration wants .*48"):
+        train(config, tmp_path / "wide", data=corpus_folder, device="cpu")

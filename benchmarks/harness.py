@@ -1,0 +1,129 @@
+"""What the few-shot benchmarks share: their options, running methods on draws, and tables of the results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from molmeta.checkpoint import load_checkpoint
+from molmeta.data.corpus import Corpus
+from molmeta.ensemble import AVERAGE
+from molmeta.evaluation import Method, baselines, evaluate, methods_of
+from molmeta.summary import paired, summarize
+
+REFERENCE = "gp-tanimoto"
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options that all of them take; DATA_DIR and more are for each to add."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("data", type=Path, metavar="DATA_DIR")
+    made.add_argument("--checkpoint", action="append", default=[], help="may be given several times")
+    made.add_argument(
+        "--heads", nargs="*", default=[], help="heads, or average for all in one; default all there are"
+    )
+    made.add_argument("--baselines", nargs="*", default=["rf", "knn", REFERENCE])
+    made.add_argument("-k", dest="sizes", type=int, nargs="+", default=[16, 64])
+    made.add_argument("--draws", type=int, default=10)
+    made.add_argument("--against", default=REFERENCE, help="method that the others are compared with")
+    made.add_argument("--limit", type=int, help="only the first so many assays of each table")
+    made.add_argument("--workers", type=int, default=1)
+    made.add_argument("--out", type=Path, help="JSON; the scored draws go to a .csv of the same name")
+    return made
+
+
+def choose(checkpoints: Sequence[str], heads: Sequence[str], names: Sequence[str]) -> dict[str, Method]:
+    """Baselines, and of each checkpoint the heads that it has; a name that is taken gets the checkpoint's."""
+    methods = baselines(names)
+    missing = set(heads)
+    for checkpoint in checkpoints:
+        learner = load_checkpoint(checkpoint)
+        able = {AVERAGE, *learner.heads}
+        missing -= able
+        wanted = [name for name in heads if name in able] if heads else list(learner.heads)
+        for name, method in methods_of(learner, wanted).items() if wanted else ():
+            methods[f"{learner.name} {name}" if name in methods else name] = method
+    if missing:
+        raise SystemExit(f"none of {', '.join(checkpoints)} has a head {', '.join(sorted(missing))}")
+    return methods
+
+
+def run(
+    corpora: Sequence[Corpus],
+    methods: dict[str, Method],
+    options: argparse.Namespace,
+    metric: str = "delta_auprc",
+    protocol: str = "fsmol",
+) -> None:
+    """Scores the methods on every corpus, prints means and paired differences, and saves both."""
+    started = time.perf_counter()
+    kind = "regression" if metric in ("r2_os", "rmse") else "classification"
+
+    def progress(done: int, total: int) -> None:
+        print(f"\r{done}/{total} assays, {seconds(started)}", end="", file=sys.stderr, flush=True)
+
+    tables = []
+    for corpus in corpora:
+        few = corpus.select(list(corpus.assays.index[: options.limit])) if options.limit else corpus
+        tables.append(
+            evaluate(few, methods, options.sizes, options.draws, protocol, kind, progress, options.workers)
+        )
+        print(file=sys.stderr)
+    table, assays = pd.concat(tables, ignore_index=True), pd.concat([c.assays for c in corpora])
+    print(f"\n{seconds(started)} in all, {len(table)} scored draws")
+    report(table, assays, options, metric)
+
+
+def report(table: pd.DataFrame, assays: pd.DataFrame, options: argparse.Namespace, metric: str) -> None:
+    """Prints and saves the means and the differences of a table of scored draws."""
+    means, differences = summarize(table, assays, metric), compare(table, assays, metric, options.against)
+    print(f"\n{metric}, mean over assays (± standard error)\n\n{layout(means, options.sizes)}")
+    if len(differences):
+        shown = layout(differences, options.sizes)
+        print(f"\nminus {options.against}, assay by assay (± standard error)\n\n{shown}")
+    if options.out:
+        settings = {key: value for key, value in vars(options).items() if key not in ("data", "out")}
+        content = {
+            "settings": settings | {"metric": metric},
+            "means": json.loads(means.to_json(orient="records")),
+            "differences": json.loads(differences.to_json(orient="records")),
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
+        table.to_csv(options.out.with_suffix(".csv"), index=False)
+
+
+def compare(table: pd.DataFrame, assays: pd.DataFrame, metric: str, against: str) -> pd.DataFrame:
+    """Every method minus one of them, as `summarize` lays out means."""
+    others = [name for name in table["method"].unique() if name != against]
+    if against not in set(table["method"]) or not others:
+        return pd.DataFrame()
+    parts = [paired(table, assays, name, against, metric).assign(method=name) for name in others]
+    return pd.concat(parts, ignore_index=True)
+
+
+def layout(summary: pd.DataFrame, sizes: Sequence[int]) -> str:
+    """Markdown: for each stratum a table with a row a method and a column a support size."""
+    blocks = []
+    for stratum, rows in summary.groupby("stratum", sort=False):
+        cells = {(r.method, r.k): f"{r.mean:.3f} ± {r.se:.3f}" for r in rows.itertuples()}
+        lines = [
+            f"| {stratum} ({rows['n'].max()} assays) | " + " | ".join(map(str, sizes)) + " |",
+            "|---" * (len(sizes) + 1) + "|",
+        ]
+        for method in rows["method"].unique():
+            lines.append(f"| {method} | " + " | ".join(cells.get((method, k), "-") for k in sizes) + " |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def seconds(started: float) -> str:
+    return f"{time.perf_counter() - started:.0f} s"

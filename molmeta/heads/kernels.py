@@ -1,0 +1,58 @@
+"""Kernels of Gaussian process heads: on embeddings, on fingerprints, and the ways to mix them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from molmeta.chem.batch import MolBatch
+from molmeta.chem.similarity import tanimoto
+
+RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
+
+
+def mixtures(kernels: int) -> list[tuple[float, ...]]:
+    """Weights of the kernels: each alone, each pair, and the mean of all.
+
+    Fingerprints stand alone among them on purpose: they win where earlier assays do not help.
+
+    >>> mixtures(2)
+    [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5)]
+    """
+    chosen: list[tuple[int, ...]] = [*combinations(range(kernels), 1), *combinations(range(kernels), 2)]
+    if kernels > 2:
+        chosen.append(tuple(range(kernels)))
+    return [tuple(1 / len(part) if i in part else 0.0 for i in range(kernels)) for part in chosen]
+
+
+def matern(squared: Tensor, length: Tensor) -> Tensor:
+    """Matern-5/2 kernel of squared distances (Rasmussen and Williams 2006, equation 4.17).
+
+    >>> float(matern(torch.zeros(1), torch.ones(())))
+    1.0
+    """
+    # sqrt has no gradient at 0, where identical compounds are.
+    distance = squared.clamp(min=1e-12).sqrt() * (math.sqrt(5) / length)
+    return (1 + distance + distance.square() / 3) * torch.exp(-distance)
+
+
+def unit_kernels(a: Tensor, b: Tensor, length: Tensor) -> list[Tensor]:
+    """Linear and Matern-5/2 kernels float64[n, m] of unit vectors, each 1 on the diagonal."""
+    linear = a @ b.T
+    return [linear, matern(2 - 2 * linear, length)]
+
+
+def fingerprint_kernels(
+    a: MolBatch, b: MolBatch, fingerprints: Sequence[str], presence: Sequence[str]
+) -> list[Tensor]:
+    """Tanimoto kernels float64[n, m] on counts, and on whether a substructure occurs at all.
+
+    Source: Ralaivola et al. 2005 (the min-max kernel is positive definite).
+    """
+    counted = [tanimoto(a.need(name), b.need(name)).double() for name in fingerprints]
+    present = [tanimoto((a.need(x) > 0).byte(), (b.need(x) > 0).byte()).double() for x in presence]
+    return counted + present
