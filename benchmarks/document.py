@@ -78,11 +78,12 @@ def render(rows: pd.DataFrame, stratum: str, differences: bool) -> str:
 
 
 def cell(row: pd.Series, difference: bool) -> str:
-    """Mean and standard error; fewer assays than elsewhere are said."""
+    """Mean and standard error; bold where the reference is better by two of them."""
     if not difference:
         return f"{row['mean']:.3f} ± {row['se']:.3f}"
-    text = f"{-row['mean']:+.3f} ± {row['se']:.3f}"
-    return f"**{text}**" if -row["mean"] >= 2 * row["se"] else text
+    gain = 0.0 - row["mean"]
+    text = f"{gain:+.3f} ± {row['se']:.3f}"
+    return f"**{text}**" if 0 < 2 * row["se"] <= gain else text
 
 
 if __name__ == "__main__":
