@@ -13,7 +13,7 @@ from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Encoder
 from molmeta.heads.averaging import Grid, average
 from molmeta.heads.base import Conditioned, Head
-from molmeta.heads.kernels import matern
+from molmeta.heads.kernels import matern, unit
 from molmeta.heads.linalg import cholesky
 from molmeta.heads.link import Link, Regressed
 from molmeta.prediction import Prediction
@@ -34,7 +34,6 @@ class _DeepKernel(Head):
 
     def __init__(self, dim: int = 256) -> None:
         super().__init__()
-        self.dim = dim
         self.log_shape = nn.Parameter(torch.tensor(math.log(2.0)))
         self.log_rate = nn.Parameter(torch.tensor(math.log(1.0)))
         self.link = Link()
@@ -46,7 +45,7 @@ class _DeepKernel(Head):
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
         data = Regressed.of(support)
-        own = self.features(encoder, support.mols)
+        own = unit(encoder, support.mols)
         length, ratio = self.fit(_squared(own, own), data.y)
         zero = data.y.new_zeros(1, 1)
         grid = Grid(torch.ones_like(zero), ratio[None], zero, zero)
@@ -60,7 +59,7 @@ class _DeepKernel(Head):
         )
 
         def predict(mols: MolBatch) -> Prediction:
-            new = self.features(encoder, mols)
+            new = unit(encoder, mols)
             cross = matern(_squared(new, own), length)[None]
             nothing = torch.zeros_like(new[:, :1])
             return self.link.prediction(
@@ -68,10 +67,6 @@ class _DeepKernel(Head):
             )
 
         return predict
-
-    def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
-        """float64[n, dim]"""
-        return nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
 
 
 class DKT(_DeepKernel):

@@ -26,7 +26,7 @@ from molmeta.data.history import History
 from molmeta.encoders.base import Encoder
 from molmeta.heads.averaging import Grid, Posterior, average, join
 from molmeta.heads.base import Conditioned, Head
-from molmeta.heads.kernels import RATIOS, fingerprint_kernels, mixtures, unit_kernels
+from molmeta.heads.kernels import RATIOS, fingerprint_kernels, mixtures, unit, unit_kernels
 from molmeta.heads.link import Link, Regressed
 from molmeta.heads.memory import Levels, Panels
 from molmeta.prediction import Prediction
@@ -104,7 +104,7 @@ class Evidence(Head):
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         """Unit vectors float64[n, dim] on which the prior mean, the linear and the Matern kernel act."""
-        return nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
+        return unit(encoder, mols)
 
     def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """Kernels float64[n, m] of the features, each 1 on the diagonal."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.similarity import tanimoto
+from molmeta.encoders.base import Encoder
 
 RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
 
@@ -27,6 +28,11 @@ def mixtures(kernels: int) -> list[tuple[float, ...]]:
     if kernels > 2:
         chosen.append(tuple(range(kernels)))
     return [tuple(1 / len(part) if i in part else 0.0 for i in range(kernels)) for part in chosen]
+
+
+def unit(encoder: Encoder, mols: MolBatch) -> Tensor:
+    """Embeddings of length 1, float64[n, dim]."""
+    return nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
 
 
 def matern(squared: Tensor, length: Tensor) -> Tensor:

@@ -58,8 +58,10 @@ class Levels(Table):
     def forward(self, identity: Tensor) -> Tensor:
         """float64[n]"""
         at = find(self.get_buffer("key"), identity)
-        levels = self.get_buffer("level").double()
-        return torch.where(at >= 0, levels[at], 0.0) if len(levels) else torch.zeros_like(at).double()
+        levels = self.get_buffer("level")
+        return (
+            torch.where(at >= 0, levels[at].double(), 0.0) if len(levels) else torch.zeros_like(at).double()
+        )
 
 
 class Panels(Table):
@@ -116,22 +118,22 @@ class Panels(Table):
 
     def average(self, at: Tensor) -> Tensor:
         """float64[n]: mean label of the compounds at rows `at`, 0 where it is -1."""
-        return torch.where(at >= 0, self.get_buffer("mean").double()[at], 0.0)
+        return torch.where(at >= 0, self.get_buffer("mean")[at].double(), 0.0)
 
     def covariance(self, a: Tensor, b: Tensor) -> Tensor:
         """float64[n, m] between the compounds at rows a and at rows b; those outside covary with none."""
         left, right = (self._factors(at) for at in (a, b))
         same = (a[:, None] == b[None]) & (a[:, None] >= 0)
-        own = self.get_buffer("own").double()[a.clamp(min=0)]
+        own = self.get_buffer("own")[a.clamp(min=0)].double()
         return left @ right.T + same * own[:, None]
 
     def variance(self, at: Tensor) -> Tensor:
         """float64[n]: of the compounds at rows `at`; 1 for one outside the panel."""
-        inside = self._factors(at).square().sum(1) + self.get_buffer("own").double()[at]
+        inside = self._factors(at).square().sum(1) + self.get_buffer("own")[at].double()
         return torch.where(at >= 0, inside, 1.0)
 
     def _factors(self, at: Tensor) -> Tensor:
-        return self.get_buffer("factor").double()[at.clamp(min=0)] * (at >= 0)[:, None]
+        return self.get_buffer("factor")[at.clamp(min=0)].double() * (at >= 0)[:, None]
 
 
 def analyse(panel: Panel, rank: int) -> tuple[Tensor, Tensor, Tensor]:

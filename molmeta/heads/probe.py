@@ -11,6 +11,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Encoder
 from molmeta.heads.base import Conditioned, Head
+from molmeta.heads.kernels import unit
 from molmeta.heads.likelihood import Classes, Values, laplace
 from molmeta.heads.linalg import cholesky
 from molmeta.prediction import Prediction
@@ -36,14 +37,12 @@ class LinearProbe(Head):
 
     def __init__(self, dim: int = 256) -> None:
         super().__init__()
-        self.dim = dim
         self.log_variance = nn.Parameter(torch.tensor(math.log(30.0)))
         self.log_noise = nn.Parameter(torch.tensor(math.log(0.5)))
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         """float64[n, dim]: unit embeddings, times the prior standard deviation of their weights."""
-        unit = nn.functional.normalize(encoder(mols).double(), dim=1, eps=1e-9)
-        return unit * (self.log_variance.double() / 2).exp()
+        return unit(encoder, mols) * (self.log_variance.double() / 2).exp()
 
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
