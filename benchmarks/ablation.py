@@ -60,19 +60,29 @@ def no_kernels(head: Evidence, kernels: slice) -> None:
 
 
 def no_mean(head: Evidence) -> None:
+    """Profiles keep their covariance, but no longer say what a compound mostly is."""
     head.get_buffer("prior_mean").zero_()
-    empty(head.levels)
+    no_levels(head)
+
+
+def no_levels(head: Evidence) -> None:
+    head.get_buffer("shares")[:, 1] = 0.0
+
+
+def no_covariance(head: Evidence) -> None:
+    head.profile_prior.copy_(torch.tensor([_NEVER, 0.0]))
 
 
 def nothing_remembered(head: Evidence) -> None:
-    empty(head.levels)
+    empty(head.profiles)
     empty(head.panels)
 
 
 CHANGES: dict[str, Callable[[Evidence], None]] = {
     WHOLE: lambda head: None,
     "no panels": lambda head: empty(head.panels),
-    "no levels of known compounds": lambda head: empty(head.levels),
+    "no levels of known compounds": no_levels,
+    "no covariance of known compounds": no_covariance,
     "no prior mean, no levels": no_mean,
     "nothing remembered of single compounds": nothing_remembered,
     "no learned kernels": lambda head: no_kernels(head, slice(0, 2)),

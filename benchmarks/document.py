@@ -1,10 +1,10 @@
 """Writes docs/benchmark.md out of what the benchmarks saved.
 
-    python benchmarks/document.py RESULTS_DIR docs/benchmark.md
+    python benchmarks/document.py RESULTS_DIR docs/benchmark.md models/base-fingerprint
 
-RESULTS_DIR holds fsmol.json, ablation.json, external.json and unseen.json; the commands
+RESULTS_DIR holds the JSON files that the marks in benchmarks/benchmark.md.in name; the commands
 that make them stand in the document itself. Nothing in it is typed by hand but the prose of
-benchmarks/benchmark.md.in.
+benchmarks/benchmark.md.in. The means that it shows go into `metrics.json` of the model too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ NAMES = {
     "gp-tanimoto": "GP-Tanimoto on ECFP4",
     "rf": "random forest on ECFP4",
     "knn": "kNN-Tanimoto on ECFP4",
+    "similarity": "similarity to the nearest active, ECFP4",
+    "calibrated gp-tanimoto": "GP-Tanimoto, calibrated likewise",
+    "calibrated rf": "random forest, calibrated likewise",
+    "calibrated knn": "kNN-Tanimoto, calibrated likewise",
 }
 STRATA = {
     "dev + valid_report": "Development and report assays together",
@@ -39,9 +43,12 @@ STRATA = {
     "all": "All sets",
     "biogen": "Biogen",
     "tdc": "TDC",
+    "muv": "MUV",
+    "toxcast": "ToxCast, test tasks",
 }
-# {{FILE TABLE STRATUM}} in the prose, for instance {{fsmol means dev other}}.
-_MARK = re.compile(r"^\{\{(\w+) (means|differences) (.+)\}\}$", re.M)
+# {{FILE TABLE STRATUM}} or {{FILE TABLE STRATUM: METRIC}} in the prose, for instance
+# {{fsmol means dev other}}.
+_MARK = re.compile(r"^\{\{(\w+) (means|differences) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
 _PROSE = Path(__file__).with_name("benchmark.md.in")
 
 
@@ -51,13 +58,32 @@ def main() -> None:
     )
     parser.add_argument("results", type=Path)
     parser.add_argument("document", type=Path)
+    parser.add_argument("model", type=Path)
     options = parser.parse_args()
+
+    means: dict[str, dict[str, dict[str, float]]] = {}
 
     def table(mark: re.Match[str]) -> str:
         found = json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))
-        return render(pd.DataFrame(found[mark[2]]), mark[3], mark[2] == "differences")
+        rows = pd.DataFrame(found[mark[2]])
+        rows = rows[rows["metric"] == (mark[4] or rows["metric"].iloc[0])]
+        if mark[2] == "means":
+            means[f"{mark[1]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(rows, mark[3])
+        return render(rows, mark[3], mark[2] == "differences")
 
     options.document.write_text(_MARK.sub(table, _PROSE.read_text(encoding="utf-8")), encoding="utf-8")
+    path = options.model / "metrics.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | {"docs/benchmark.md": means}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def by_method(rows: pd.DataFrame, stratum: str) -> dict[str, dict[str, float]]:
+    """Means by method and support size."""
+    chosen = rows[rows["stratum"] == stratum]
+    return {
+        str(method): {f"@{r['k']}": round(r["mean"], 4) for _, r in part.iterrows()}
+        for method, part in chosen.groupby("method", sort=False)
+    }
 
 
 def render(rows: pd.DataFrame, stratum: str, differences: bool) -> str:
@@ -80,7 +106,7 @@ def render(rows: pd.DataFrame, stratum: str, differences: bool) -> str:
 def cell(row: pd.Series, difference: bool) -> str:
     """Mean and standard error; bold where the reference is better by two of them."""
     if not difference:
-        return f"{row['mean']:.3f} ± {row['se']:.3f}"
+        return f"{row['mean']:.3f}" + (f" ± {row['se']:.3f}" if pd.notna(row["se"]) else "")
     gain = 0.0 - row["mean"]
     text = f"{gain:+.3f} ± {row['se']:.3f}"
     return f"**{text}**" if 0 < 2 * row["se"] <= gain else text

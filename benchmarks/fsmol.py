@@ -28,13 +28,13 @@ def main() -> None:
         kept = tuple(role for role in roles if role in options.roles)
         if kept:
             corpora.append(scored(read_fsmol(options.data / file, needs_of(methods), options.workers, kept)))
-    run(corpora, methods, options, options.metric, options.protocol)
+    run(corpora, methods, options, options.metrics, options.protocol)
 
 
 def parse() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--protocol", default="fsmol")
-    made.add_argument("--metric", default="delta_auprc")
+    made.add_argument("--metrics", nargs="+", default=["delta_auprc"])
     every = [role for roles in FOLDS.values() for role in roles]
     made.add_argument("--roles", nargs="+", default=every, choices=every)
     return made.parse_args()

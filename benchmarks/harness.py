@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from molmeta.checkpoint import load_checkpoint
 from molmeta.data.corpus import Corpus
 from molmeta.ensemble import AVERAGE
 from molmeta.evaluation import Method, baselines, evaluate, methods_of
+from molmeta.metrics import VALUES
 from molmeta.summary import paired, summarize
 
 REFERENCE = "gp-tanimoto"
@@ -60,12 +62,16 @@ def run(
     corpora: Sequence[Corpus],
     methods: dict[str, Method],
     options: argparse.Namespace,
-    metric: str = "delta_auprc",
+    metrics: Sequence[str] = ("delta_auprc",),
     protocol: str = "fsmol",
+    **how: Any,
 ) -> None:
-    """Scores the methods on every corpus, prints means and paired differences, and saves both."""
+    """Scores the methods on every corpus, prints means and paired differences of each metric, and saves them.
+
+    `how` goes to `molmeta.evaluation.evaluate`.
+    """
     started = time.perf_counter()
-    kind = "regression" if metric in ("r2_os", "rmse") else "classification"
+    kind = "regression" if set(metrics) <= set(VALUES) - {"nll"} else "classification"
 
     def progress(done: int, total: int) -> None:
         print(f"\r{done}/{total} assays, {seconds(started)}", end="", file=sys.stderr, flush=True)
@@ -73,32 +79,39 @@ def run(
     tables = []
     for corpus in corpora:
         few = corpus.select(list(corpus.assays.index[: options.limit])) if options.limit else corpus
-        tables.append(
-            evaluate(few, methods, options.sizes, options.draws, protocol, kind, progress, options.workers)
+        scored = evaluate(
+            few, methods, options.sizes, options.draws, protocol, kind, progress, options.workers, **how
         )
+        tables.append(scored)
         print(file=sys.stderr)
     table, assays = pd.concat(tables, ignore_index=True), pd.concat([c.assays for c in corpora])
     print(f"\n{seconds(started)} in all, {len(table)} scored draws")
-    report(table, assays, options, metric)
+    report(table, assays, options, metrics)
 
 
-def report(table: pd.DataFrame, assays: pd.DataFrame, options: argparse.Namespace, metric: str) -> None:
+def report(
+    table: pd.DataFrame, assays: pd.DataFrame, options: argparse.Namespace, metrics: Sequence[str]
+) -> None:
     """Prints and saves the means and the differences of a table of scored draws."""
-    means, differences = summarize(table, assays, metric), compare(table, assays, metric, options.against)
-    print(f"\n{metric}, mean over assays (± standard error)\n\n{layout(means, options.sizes)}")
-    if len(differences):
-        shown = layout(differences, options.sizes)
-        print(f"\nminus {options.against}, assay by assay (± standard error)\n\n{shown}")
+    every: dict[str, list[pd.DataFrame]] = {"means": [], "differences": []}
+    for metric in metrics:
+        means, differences = summarize(table, assays, metric), compare(table, assays, metric, options.against)
+        print(f"\n{metric}, mean over assays (± standard error)\n\n{layout(means, options.sizes)}")
+        if len(differences):
+            shown = layout(differences, options.sizes)
+            print(f"\nminus {options.against}, assay by assay (± standard error)\n\n{shown}")
+        every["means"].append(means.assign(metric=metric))
+        every["differences"].append(differences.assign(metric=metric))
     if options.out:
         settings = {key: value for key, value in vars(options).items() if key not in ("data", "out")}
-        content = {
-            "settings": settings | {"metric": metric},
-            "means": json.loads(means.to_json(orient="records")),
-            "differences": json.loads(differences.to_json(orient="records")),
-        }
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
+        rows = {name: pd.concat(parts).to_dict("records") for name, parts in every.items()}
+        save(options.out, {"settings": settings | {"metrics": list(metrics)}, **rows})
         table.to_csv(options.out.with_suffix(".csv"), index=False)
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
 
 
 def compare(table: pd.DataFrame, assays: pd.DataFrame, metric: str, against: str) -> pd.DataFrame:

@@ -15,18 +15,20 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.bundle import Origin, rounded
-from molmeta.calibration import Conformal, Domain, Platt
+from molmeta.calibration import Conformal, Platt, calibrate
 from molmeta.checkpoint import load_checkpoint
+from molmeta.conformity import Conformity
 from molmeta.crossvalidation import draw_folds, predict_held_out
 from molmeta.data.assay import Assay
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.data.table import read_assay
+from molmeta.domain import Domain
 from molmeta.ensemble import Ensemble, open_ensemble, pick_device
 from molmeta.errors import ConfigError
 from molmeta.fitting import FEWEST_TO_TUNE, Averaging, FineTuning, can_fine_tune
 from molmeta.learner import Learner
-from molmeta.prediction import Bernoulli, Prediction
+from molmeta.prediction import Prediction
 from molmeta.predictor import Predictor
 from molmeta.verdict import judge
 
@@ -91,7 +93,7 @@ def adapt(
     predictor = Predictor(
         ensemble=fit.ensemble,
         support=support,
-        calibration=_calibrate(fit.held_out, bare),
+        calibration=_calibrate(fit, bare, learner),
         domain=Domain.fit(bare.mols.need("counts"), fit.held_out),
         report=_report(assay, learner, fit, notes),
         origin=None if tuned else origin,
@@ -164,18 +166,9 @@ def _limited(assay: Assay, seed: int) -> tuple[Assay, list[str]]:
     return smaller, [f"{MOST_COMPOUNDS} of {n} compounds were drawn at random; the others are not used"]
 
 
-def _calibrate(held_out: Prediction | None, data: Labelled) -> Platt | Conformal:
-    exact = (data.relation == 0).cpu()
-    y = data.y.cpu().double()
-    if data.target.kind == "classification":
-        if held_out is None:
-            return Platt.unfitted(float(y.mean()))
-        assert isinstance(held_out, Bernoulli)
-        return Platt.fit(held_out.logit.cpu().double().numpy(), y.numpy())
-    if held_out is None:
-        return Conformal()
-    z = (y - held_out.mean.cpu()) / held_out.std.cpu()
-    return Conformal.fit(z[exact].double().numpy())
+def _calibrate(fit: _Fit, data: Labelled, learner: Learner) -> Platt | Conformal:
+    usual = list(fit.ensemble.weights) == [learner.default_head] and not fit.way.tunes
+    return calibrate(fit.held_out, data, learner.conformity if usual else Conformity.unknown())
 
 
 def _report(assay: Assay, learner: Learner, fit: _Fit, notes: list[str]) -> AdaptReport:

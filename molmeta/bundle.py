@@ -21,6 +21,7 @@ from torch import Tensor
 
 from molmeta.checkpoint import (
     CONFIG,
+    beside_the_weights,
     build_learner,
     find_checkpoint,
     learner_config,
@@ -83,7 +84,7 @@ def write_bundle(
     tensors = {
         _WEIGHTS + key: value
         for key, value in learner_tensors(learner).items()
-        if key != "seen" and not key.startswith(others)
+        if not beside_the_weights(key) and not key.startswith(others)
     }
     _write(path, tensors, {**state, "learner": config, "name": learner.name}, force)
 

@@ -1,7 +1,8 @@
-"""From the prediction of the heads to calibrated numbers: probabilities, intervals, classes, the domain.
+"""From the prediction of the heads to calibrated numbers: probabilities, intervals, prediction sets, classes.
 
 Everything here is fitted on out-of-fold predictions of the support set. Supports are small, so every
-estimate is pulled to what the heads were meta-trained to say; with few compounds it stays there.
+estimate is pulled to what the heads were meta-trained to say, and what is 90 % to how held-out compounds
+of earlier assays came out (`molmeta.conformity`); with few compounds both stay there.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from molmeta.chem.similarity import tanimoto
+from molmeta.conformity import Conformity, log_odds, threshold
+from molmeta.data.episode import Labelled
 from molmeta.prediction import Bernoulli, Gaussian, Prediction
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
+# Compounds that earlier assays count as, beside those of the support set, in what 90 % is.
+_EARLIER = 30.0
 _GAUSSIAN_QUANTILE = 1.6448536269514722  # of |z| at LEVEL
 
 
@@ -35,6 +39,9 @@ class Outcome:
     std : one standard deviation of `value`
     low, high : 90 % interval of `value`
     call : class at the fitted threshold (0 or 1); nan for values
+    maybe_active, maybe_inactive : bool[n]
+        The prediction set: each class that a compound may have, in the sense that of the compounds of
+        either class 90 % have their class in the set. All true for values.
     """
 
     latent: Array
@@ -43,6 +50,15 @@ class Outcome:
     low: Array
     high: Array
     call: Array
+    maybe_active: NDArray[np.bool_]
+    maybe_inactive: NDArray[np.bool_]
+
+    @property
+    def prediction_set(self) -> list[str | None]:
+        """ "active", "inactive", "either" or "neither" of each compound; None for values."""
+        names = np.array(["neither", "inactive", "active", "either"], dtype=object)
+        named = names[self.maybe_inactive + 2 * self.maybe_active]
+        return np.where(np.isnan(self.call), None, named).tolist()  # type: ignore[call-overload, no-any-return]
 
 
 class Calibration(Protocol):
@@ -53,33 +69,47 @@ class Calibration(Protocol):
 
 @dataclass(frozen=True)
 class Platt:
-    """Classes: logit -> slope * logit + offset, and the threshold of a call on the probability.
+    """Classes: logit -> slope * logit + offset, the threshold of a call, and the prediction sets.
 
-    Source: Platt 1999, here with a tight prior around slope 1 and offset 0.
+    Attributes
+    ----------
+    slope, offset : float
+    threshold : float
+        Probability from which on a compound is called active.
+    active_from, inactive_to : float or None
+        Logits of the heads from which on, and up to which, a class is in the prediction set; None for
+        everywhere.
+
+    Source: Platt 1999, here with a tight prior around slope 1 and offset 0; class-conditional conformal
+    prediction, Vovk 2012, with held-out compounds of this and of earlier assays.
     """
 
     slope: float = 1.0
     offset: float = 0.0
     threshold: float = 0.5
+    active_from: float | None = None
+    inactive_to: float | None = None
 
     @classmethod
-    def fit(cls, logit: Array, y: Array) -> Platt:
+    def fit(cls, logit: Array, y: Array, conformity: Conformity) -> Platt:
         """From out-of-fold logits and labels 0/1, float64[n] each.
 
         Slope and offset maximize the likelihood times normal priors of log(slope) and of offset with
         standard deviation 0.25; below 30 compounds they stay at 1 and 0.
         """
         slope, offset = _fit_slope(logit, y) if len(y) >= 30 else (1.0, 0.0)
-        return cls(slope, offset, _fit_threshold(slope * logit + offset, y))
+        cut = _fit_threshold(slope * logit + offset, y)
+        return cls(slope, offset, cut, *_fit_sets(logit, y, conformity))
 
     @classmethod
-    def unfitted(cls, prevalence: float) -> Platt:
-        """Where no cross-validation is possible: calls at the prevalence (see `_fit_threshold`)."""
-        return cls(threshold=prevalence)
+    def unfitted(cls, y: Array, conformity: Conformity) -> Platt:
+        """From labels alone, where no cross-validation is possible: calls at the prevalence."""
+        return cls(1.0, 0.0, float(y.mean()), *_fit_sets(None, y, conformity))
 
     def apply(self, prediction: Prediction) -> Outcome:
         assert isinstance(prediction, Bernoulli)
-        logit = self.slope * _numpy(prediction.logit) + self.offset
+        raw = _numpy(prediction.logit)
+        logit = self.slope * raw + self.offset
         std = self.slope * _numpy(prediction.logit_std)
         p = _sigmoid(logit)
         return Outcome(
@@ -89,6 +119,8 @@ class Platt:
             low=_sigmoid(logit - _GAUSSIAN_QUANTILE * std),
             high=_sigmoid(logit + _GAUSSIAN_QUANTILE * std),
             call=(p >= self.threshold).astype(np.float64),
+            maybe_active=raw >= (-math.inf if self.active_from is None else self.active_from),
+            maybe_inactive=raw <= (math.inf if self.inactive_to is None else self.inactive_to),
         )
 
 
@@ -108,66 +140,40 @@ class Conformal:
     quantile: float = _GAUSSIAN_QUANTILE
 
     @classmethod
-    def fit(cls, z: Array) -> Conformal:
-        """From out-of-fold residuals over their standard deviations, float64[n].
+    def fit(cls, z: Array, n: int, conformity: Conformity) -> Conformal:
+        """From out-of-fold residuals over their standard deviations, float64[m], of n labelled compounds.
 
-        The scale is the root mean square of z, with 10 compounds' worth of weight on 1. From 10 compounds
-        on, the quantile is the conformal one, the ceil(0.9 (n + 1))-th smallest |z| (cross-conformal
-        prediction, Vovk 2015, with normalized residuals, Papadopoulos et al. 2008); below, it is that of
+        The scale is the root mean square of z, with 10 compounds' worth of weight on 1. The quantile is
+        the conformal one of |z| and of earlier assays (cross-conformal prediction, Vovk 2015, with
+        normalized residuals, Papadopoulos et al. 2008); where both together are too few, it is that of
         the scaled normal distribution.
         """
-        n = len(z)
-        scale = math.sqrt((10 + float(np.square(z).sum())) / (10 + n))
-        if n < 10:
-            return cls(scale, scale * _GAUSSIAN_QUANTILE)
-        rank = math.ceil(LEVEL * (n + 1) - 1e-9)  # 0.9 * 10 may come out as 9.000000000000002
-        return cls(scale, float(np.sort(np.abs(z))[rank - 1]))
+        scale = math.sqrt((10 + float(np.square(z).sum())) / (10 + len(z)))
+        quantile = threshold(np.abs(z), conformity.at(conformity.value, n), LEVEL, _EARLIER)
+        return cls(scale, quantile if math.isfinite(quantile) else scale * _GAUSSIAN_QUANTILE)
 
     def apply(self, prediction: Prediction) -> Outcome:
         assert isinstance(prediction, Gaussian)
         mean, std = _numpy(prediction.mean), _numpy(prediction.std)
         half = self.quantile * std
         none = np.full_like(mean, np.nan)
-        return Outcome(mean, mean, self.scale * std, mean - half, mean + half, none)
+        every = np.ones(len(mean), dtype=bool)
+        return Outcome(mean, mean, self.scale * std, mean - half, mean + half, none, every, every)
 
 
-@dataclass(frozen=True)
-class Domain:
-    """Which compounds a support set can speak for.
-
-    Attributes
-    ----------
-    similarity : float
-        Least Tanimoto similarity to the nearest support compound.
-    std : float or None
-        Largest standard deviation of the heads; None where no cross-validation was possible.
-    """
-
-    similarity: float
-    std: float | None
-
-    @classmethod
-    def fit(cls, counts: torch.Tensor, prediction: Prediction | None) -> Domain:
-        """From the support set's counts uint8[n, 2048] and its out-of-fold prediction, if there is one.
-
-        A compound is in the domain where it is as close to the support set as 95 % of the support's own
-        compounds are to the rest of it (but 0.5 is always close enough, and below 0.1 never), and where
-        the heads are as sure of it as of 95 % of the held-out support compounds, give or take 10 %.
-        """
-        similarity = tanimoto(counts, counts).fill_diagonal_(-1).max(1).values
-        least = float(np.quantile(_numpy(similarity), 0.05))
-        std = None if prediction is None else 1.1 * float(np.quantile(_numpy(spread(prediction)), 0.95))
-        return cls(min(max(least, 0.1), 0.5), std)
-
-    def contains(self, similarity: Array, std: Array) -> NDArray[np.bool_]:
-        """bool[n]"""
-        near = similarity >= self.similarity
-        return near if self.std is None else near & (std <= self.std)
-
-
-def spread(prediction: Prediction) -> torch.Tensor:
-    """Standard deviation float[n] that `Domain` compares."""
-    return prediction.logit_std if isinstance(prediction, Bernoulli) else prediction.std
+def calibrate(held_out: Prediction | None, data: Labelled, conformity: Conformity) -> Platt | Conformal:
+    """Fits the calibration of a support set to its out-of-fold prediction, if there is one."""
+    y = data.y.cpu().double().numpy()
+    if data.target.kind == "classification":
+        if held_out is None:
+            return Platt.unfitted(y, conformity)
+        assert isinstance(held_out, Bernoulli)
+        return Platt.fit(_numpy(held_out.logit), y, conformity)
+    z = np.zeros(0)
+    if held_out is not None:
+        exact = (data.relation == 0).cpu().numpy()
+        z = ((y - _numpy(held_out.mean)) / _numpy(held_out.std))[exact]
+    return Conformal.fit(z, len(data), conformity)
 
 
 def _fit_slope(logit: Array, y: Array) -> tuple[float, float]:
@@ -198,6 +204,23 @@ def _fit_threshold(logit: Array, y: Array) -> float:
     prior = math.log(prevalence / (1 - prevalence))
     chosen = (n * float(best[len(best) // 2]) + 32 * prior) / (n + 32)
     return float(_sigmoid(np.float64(chosen)))
+
+
+def _fit_sets(logit: Array | None, y: Array, conformity: Conformity) -> tuple[float | None, float | None]:
+    """Logits from which on, and up to which, a class is possible; None where it always is.
+
+    Scores are logits less the log-odds of the support set, so that assays with rare actives compare.
+    """
+    odds = log_odds(y)
+    active, inactive = (conformity.at(t, len(y)) for t in (conformity.active, conformity.inactive))
+    score = np.zeros(0) if logit is None else logit - odds
+    labels = y[: len(score)]
+    least = -threshold(-score[labels > 0.5], -active, LEVEL, _EARLIER)
+    most = threshold(score[labels < 0.5], inactive, LEVEL, _EARLIER)
+    return (
+        least + odds if math.isfinite(least) else None,
+        most + odds if math.isfinite(most) else None,
+    )
 
 
 def _sigmoid(x: Array | np.float64) -> Array:

@@ -19,13 +19,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from molmeta.conformity import POINTS, Conformity
 from molmeta.errors import CheckpointError, ConfigError
 from molmeta.learner import Learner
 
 FORMAT = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 _HEADER_LIMIT = 2**20  # bytes; an honest header of these models has a few kB
-_SEEN = "seen"
+_SEEN, _CONFORMITY = "seen", "conformity."
 
 
 def shipped() -> dict[str, Path]:
@@ -84,6 +85,7 @@ def build_learner(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name
         raise CheckpointError(f"{name}: this version of molmeta cannot build it ({error})") from error
     tensors = dict(tensors)
     learner.seen = tensors.pop(_SEEN, learner.seen)
+    learner.conformity = _read_conformity(tensors, name)
     expected = learner.state_dict()
     missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
     if missing or extra:
@@ -111,7 +113,28 @@ def learner_tensors(learner: Learner, half: bool = True) -> dict[str, Tensor]:
         out[key] = value.half() if half and value.dtype == torch.float32 and value.dim() > 1 else value
     if len(learner.seen):
         out[_SEEN] = learner.seen
+    if len(learner.conformity.size):
+        out |= {_CONFORMITY + k: torch.from_numpy(v) for k, v in learner.conformity.arrays().items()}
     return out
+
+
+def beside_the_weights(key: str) -> bool:
+    """Whether a stored tensor is not part of the network: known compounds, conformity."""
+    return key == _SEEN or key.startswith(_CONFORMITY)
+
+
+def _read_conformity(tensors: dict[str, Tensor], name: str) -> Conformity:
+    """Takes the tables of a conformity out of the tensors, if they are there."""
+    keys = [key for key in tensors if key.startswith(_CONFORMITY)]
+    if not keys:
+        return Conformity.unknown()
+    tables = {key.removeprefix(_CONFORMITY): tensors.pop(key).float() for key in keys}
+    rows = len(tables.get("size", []))
+    wanted = {k: (rows,) if k == "size" else (rows, POINTS) for k in Conformity.unknown().arrays()}
+    found = {k: tuple(v.shape) for k, v in tables.items()}
+    if wanted != found or not all(v.isfinite().all() for v in tables.values()):
+        raise CheckpointError(f"{name}: the tables of its conformity do not fit; install the model again")
+    return Conformity(**{key: value.numpy() for key, value in tables.items()})
 
 
 def learner_config(learner: Learner) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from molmeta import metrics
 from molmeta.chem.batch import MolBatch
 from molmeta.data.corpus import Corpus
-from molmeta.data.protocol import Draw, Rows, find_protocol, measured, sample_draws
+from molmeta.data.protocol import Draw, Protocol, Rows, find_protocol, measured, sample_draws
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.ensemble import AVERAGE
 from molmeta.errors import ConfigError
@@ -26,10 +24,11 @@ from molmeta.fitting import Average
 from molmeta.heads import build_head
 from molmeta.heads.base import Head
 from molmeta.learner import Learner
-from molmeta.metrics import Array
-from molmeta.prediction import Gaussian, Prediction
+from molmeta.scores import SCORES, Score
 from molmeta.units import Kind
 
+# The draws of an assay: rows, support size, how many.
+Sampler = Callable[[Rows, int, int], Iterator[Draw]]
 # Called after each assay with the numbers of assays done and to do.
 Progress = Callable[[int, int], None]
 Record = dict[str, Any]
@@ -74,6 +73,8 @@ def evaluate(
     kind: Kind = "classification",
     progress: Progress | None = None,
     workers: int = 1,
+    sampler: Sampler = sample_draws,
+    score: Score | None = None,
 ) -> pd.DataFrame:
     """Scores every method on the same draws of every assay.
 
@@ -91,6 +92,10 @@ def evaluate(
     progress : callable, optional
     workers : int
         Processes, each with its own assays and on the CPU.
+    sampler : callable
+        How support and query are drawn.
+    score : callable, optional
+        Other numbers than those below.
 
     Returns
     -------
@@ -104,13 +109,13 @@ def evaluate(
     ConfigError
         Unknown protocol, or a method that does not handle this kind of assay.
     """
-    find_protocol(protocol)
+    arrange = find_protocol(protocol)
     for name, method in methods.items():
         if kind not in method.head.kinds:
             raise ConfigError(f"method '{name}' does not handle {kind}; leave it out")
-    work = partial(
-        _evaluate_assay, methods=methods, sizes=tuple(support_sizes), n=draws, protocol=protocol, kind=kind
-    )
+    columns, usual = SCORES[kind]
+    plan = _Plan(tuple(support_sizes), draws, kind, arrange, sampler, score or usual)
+    work = partial(_evaluate_assay, methods=methods, plan=plan)
     jobs = (corpus.select([name]) for name in corpus.assays.index)
     records: list[Record] = []
     with _evaluating(methods), _mapper(workers) as run:
@@ -118,24 +123,34 @@ def evaluate(
             records += part
             if progress is not None:
                 progress(done, len(corpus))
-    columns = ["assay", "k", "seed", "method", "n_query", *_SCORES[kind][0]]
-    return pd.DataFrame(records, columns=columns)
+    first = ["assay", "k", "seed", "method", "n_query"]
+    return pd.DataFrame(records, columns=[*first, *columns] if score is None or not records else None)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is done with every assay."""
+
+    sizes: tuple[int, ...]
+    draws: int
+    kind: Kind
+    arrange: Protocol
+    sampler: Sampler
+    score: Score
 
 
 @torch.no_grad()
-def _evaluate_assay(
-    corpus: Corpus, methods: Mapping[str, Method], sizes: Sequence[int], n: int, protocol: str, kind: Kind
-) -> list[Record]:
+def _evaluate_assay(corpus: Corpus, methods: Mapping[str, Method], plan: _Plan) -> list[Record]:
     """Records of the only assay of the corpus."""
     name = str(corpus.assays.index[0])
-    rows = find_protocol(protocol)(measured(corpus, name, kind))
+    rows = plan.arrange(measured(corpus, name, plan.kind))
     views = _views(methods, corpus.mols)
     records = []
-    for k in sizes:
-        for draw in sample_draws(rows, k, n):
+    for k in plan.sizes:
+        for draw in plan.sampler(rows, k, plan.draws):
             for method, view in views.items():
                 record = {"assay": name, "k": k, "seed": draw.seed, "method": method}
-                records.append(record | view.score(rows, draw))
+                records.append(record | view.score(rows, draw, plan.score))
     return records
 
 
@@ -148,11 +163,10 @@ class _View:
     mols: MolBatch
     device: torch.device
 
-    def score(self, rows: Rows, draw: Draw) -> Record:
+    def score(self, rows: Rows, draw: Draw, score: Score) -> Record:
         support, query = rows.select(draw.support[rows.readable[draw.support]]), rows.select(draw.query)
         predict = self.head.condition(self.encoder, support.labelled(self.mols).to(self.device))
         prediction = predict(query.labelled(self.mols).mols)
-        _, score = _SCORES[rows.target.kind]
         return {"n_query": len(query)} | score(support, query, prediction)
 
 
@@ -174,43 +188,6 @@ def _views(methods: Mapping[str, Method], mols: MolBatch) -> dict[str, _View]:
             embedded[id(learner)] = learner.embed(moved)
         views[name] = _View(method.head, learner.frozen, embedded[id(learner)], device)
     return views
-
-
-def _score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
-    """Scores of a classification; an unreadable compound gets the support set's prevalence."""
-    blind = torch.full((len(query),), float(support.y.mean(dtype=np.float64)))
-    probability = _filled(query, prediction.probability, blind)
-    return metrics.score_classes((query.y > 0.5).astype(np.float64), probability)
-
-
-def _score_values(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
-    """Scores of a regression; an unreadable compound gets the support set's mean and spread."""
-    y = torch.from_numpy(query.y).double()
-    centre, spread = float(support.y.mean(dtype=np.float64)), float(support.y.std(ddof=1))
-    blind = Gaussian(torch.full_like(y, centre), torch.full_like(y, spread))
-    (low, high), (blind_low, blind_high) = prediction.interval(0.9), blind.interval(0.9)
-    known = y[torch.from_numpy(query.readable)].to(prediction.mean.device)
-    return metrics.score_values(
-        y=y.numpy(),
-        mean=_filled(query, prediction.mean, blind.mean),
-        log_density=_filled(query, prediction.log_prob(known), blind.log_prob(y)),
-        low=_filled(query, low, blind_low),
-        high=_filled(query, high, blind_high),
-        baseline=centre,
-    )
-
-
-def _filled(query: Rows, readable: Tensor, otherwise: Tensor) -> Array:
-    """float64[n]: the numbers of the readable rows, and `otherwise` float[n] elsewhere."""
-    out = otherwise.double().numpy().copy()
-    out[query.readable] = readable.double().cpu().numpy()
-    return out
-
-
-_SCORES: dict[Kind, tuple[tuple[str, ...], Callable[[Rows, Rows, Prediction], dict[str, float]]]] = {
-    "classification": (metrics.CLASSES, _score_classes),
-    "regression": (metrics.VALUES, _score_values),
-}
 
 
 @contextmanager

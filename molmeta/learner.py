@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.features import compound_hash
+from molmeta.conformity import Conformity
 from molmeta.encoders import build_encoder
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError
@@ -50,6 +51,8 @@ class Learner(nn.Module):
         self.info: dict[str, Any] = {}
         # Sorted hashes int64[m] of the compounds of meta-training (`molmeta.chem.features.compound_hash`).
         self.seen = torch.zeros(0, dtype=torch.long)
+        # What the default head's predictions of held-out compounds were like (`molmeta.calibration`).
+        self.conformity = Conformity.unknown()
 
     @property
     def default_head(self) -> str:

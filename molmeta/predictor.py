@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.bundle import Origin, read_bundle, rounded, write_bundle, write_reference
-from molmeta.calibration import Conformal, Domain, Outcome, Platt, spread
+from molmeta.calibration import Conformal, Outcome, Platt
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.rows import features_of
@@ -26,6 +26,7 @@ from molmeta.chem.similarity import tanimoto
 from molmeta.chem.smiles import read_smiles
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
+from molmeta.domain import Domain, spread
 from molmeta.ensemble import Ensemble, pick_device
 from molmeta.errors import CheckpointError, NotEnoughData, RefusedError
 from molmeta.heads.base import Conditioned
@@ -83,8 +84,9 @@ class Predictor:
         DataFrame
             mm_status, mm_smiles, mm_score (higher is better), mm_probability or mm_value (on the model's
             scale, `report.target.model_unit`), mm_std, mm_low and mm_high (90 % interval), mm_call,
-            mm_in_domain, mm_nearest, mm_nearest_similarity, mm_nearest_label. A compound of the support
-            set is predicted from the others.
+            mm_in_domain, mm_nearest, mm_nearest_similarity, mm_nearest_label, mm_set (the 90 % prediction
+            set: "active", "inactive", "either" or "neither"). A compound of the support set is predicted
+            from the others.
         """
         index = smiles.index if isinstance(smiles, pd.Series) else None
         cells = [smiles] if isinstance(smiles, str) else list(smiles)
@@ -180,8 +182,8 @@ class Predictor:
             outcome, similarity, nearest, inside = self._judge(mols, places)
         else:
             none = np.zeros(0)
-            outcome, similarity, nearest = Outcome(*[none] * 6), none, none.astype(np.int64)
-            inside = none.astype(bool)
+            similarity, nearest, inside = none, none.astype(np.int64), none.astype(bool)
+            outcome = Outcome(none, none, none, none, none, none, inside, inside)
         sign = 1.0 if self.support.target.higher_is_better else -1.0
         names, labels = np.array(self.support.names(), dtype=object), np.array(self.support.values)
         return pd.DataFrame(
@@ -197,6 +199,7 @@ class Predictor:
                 "mm_nearest": pd.Series(names[nearest].tolist(), dtype="str"),
                 "mm_nearest_similarity": similarity,
                 "mm_nearest_label": labels[nearest],
+                "mm_set": pd.Series(outcome.prediction_set, dtype="str"),
             }
         )
 

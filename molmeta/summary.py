@@ -22,6 +22,8 @@ STRATA: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "valid": lambda assays: assays["role"].isin(["valid_report", "valid_select"]),
     "biogen": lambda assays: assays["role"].eq("biogen"),
     "tdc": lambda assays: assays["role"].eq("tdc"),
+    "muv": lambda assays: assays["role"].eq("muv"),
+    "toxcast": lambda assays: assays["role"].eq("toxcast"),
     "kinase": lambda assays: _is(assays["kinase"], True),
     "other": lambda assays: _is(assays["kinase"], False),
     "panel": lambda assays: _is(assays["panel"], True),

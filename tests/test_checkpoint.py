@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from molmeta.checkpoint import CONFIG, WEIGHTS, find_checkpoint, load_checkpoint, save_checkpoint
+from molmeta.conformity import Conformity, Scores
 from molmeta.errors import CheckpointError, ConfigError
 from molmeta.learner import Learner
 
@@ -51,6 +53,34 @@ def test_half_precision_is_stable(folder: Path, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a", load_checkpoint(folder))
     save_checkpoint(tmp_path / "b", load_checkpoint(tmp_path / "a"))
     assert (tmp_path / "a" / WEIGHTS).read_bytes() == (tmp_path / "b" / WEIGHTS).read_bytes()
+
+
+def test_conformity_comes_back(folder: Path, tmp_path: Path) -> None:
+    learner = load_checkpoint(folder)
+    assert len(learner.conformity.size) == 0
+    scores = [Scores(n, np.arange(9.0), -np.arange(9.0), np.arange(9.0) / n) for n in (8, 32)]
+    learner.conformity = Conformity.learn(scores)
+    save_checkpoint(tmp_path / "c", learner)
+    again = load_checkpoint(tmp_path / "c").conformity
+    for name, table in learner.conformity.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], table)
+
+
+@pytest.mark.parametrize("change", ["missing", "short", "nan"])
+def test_a_conformity_that_does_not_fit_is_refused(folder: Path, change: str) -> None:
+    learner = load_checkpoint(folder)
+    learner.conformity = Conformity.learn([Scores(8, np.ones(1), np.ones(1), np.ones(1))])
+    save_checkpoint(folder, learner)
+    tensors = load_file(folder / WEIGHTS)
+    key = "conformity.active"
+    if change == "missing":
+        del tensors[key]
+    else:
+        tensors[key] = tensors[key][:, 1:].contiguous() if change == "short" else tensors[key] * torch.nan
+    save_file(tensors, folder / WEIGHTS)
+    resign(folder)
+    with pytest.raises(CheckpointError, match="conformity"):
+        load_checkpoint(folder)
 
 
 def test_no_such_model(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`evaluate` against the same steps done by hand, and what it promises about encoders and draws."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,13 +11,14 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from molmeta.data.corpus import COLUMNS, Corpus, build_corpus
 from molmeta.data.episode import Labelled
-from molmeta.data.protocol import measured, sample_draws
+from molmeta.data.protocol import Draw, Rows, measured, sample_draws
 from molmeta.encoders.base import Encoder, Frozen
 from molmeta.errors import ConfigError
 from molmeta.evaluation import Method, baselines, evaluate, methods_of, needs_of
 from molmeta.heads.base import Conditioned, Head
 from molmeta.learner import Learner
 from molmeta.metrics import CLASSES, VALUES
+from molmeta.prediction import Prediction
 
 # fmt: off
 ACIDS = (
@@ -91,6 +94,24 @@ def test_table_of_a_classification(corpus: Corpus, learner: Learner):
     assert blind["delta_auprc"].tolist() == pytest.approx([0.0] * len(blind))
     assert blind["auroc"].tolist() == pytest.approx([0.5] * len(blind))
     assert table[table["method"] == "knn"]["delta_auprc"].mean() > 0.2
+
+
+def test_draws_and_numbers_can_be_others(corpus: Corpus):
+    def first_actives(rows: Rows, k: int, n: int) -> Iterator[Draw]:
+        order = np.argsort(-rows.y, kind="stable")
+        support = np.r_[order[:1], order[1 - k :]]
+        yield Draw(7, support, np.setdiff1d(order, support))
+
+    def count(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:
+        return {"active": float(support.y.sum()), "asked": float(len(prediction))}
+
+    table = evaluate(
+        corpus, baselines(["mean"]), [K], draws=3, protocol="clean", sampler=first_actives, score=count
+    )
+    assert table.columns.tolist() == ["assay", "k", "seed", "method", "n_query", "active", "asked"]
+    assert table["seed"].tolist() == [7, 7]
+    assert table["active"].tolist() == [1.0, 1.0]
+    assert table["asked"].tolist() == table["n_query"].tolist()
 
 
 def test_the_heads_can_be_averaged(corpus: Corpus, learner: Learner):

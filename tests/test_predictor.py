@@ -28,6 +28,7 @@ REST = [
     "mm_nearest",
     "mm_nearest_similarity",
     "mm_nearest_label",
+    "mm_set",
 ]
 QUERIES = ["CCO", "c1ccccc1O", "C1CC", "", "CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O.[Na+].[Cl-]"]
 

@@ -101,13 +101,19 @@ class History:
             label = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
             yield Panel(self.identity[compounds], label)
 
-    def levels(self, pseudo: float = 1.0) -> NDArray[np.float64]:
-        """Mean of each compound over the assays that belong to no panel, shrunk: float64[c].
+    def profiles(self) -> csr_matrix:
+        """What assays that belong to no panel measured of each compound: float64[c, a], sparse.
 
-        A measurement counts with its standardized value, cut at 2, or with its label as in `centred`
-        where there is none; `pseudo` further ones are 0.
+        A measurement is its standardized value, cut at 2, or its label as in `centred` where there is
+        none; the mean, where an assay measured a compound more than once.
         """
         rows = ~np.isin(self._family[self.assay], self._panels)
-        compound, n = self.compound[rows], len(self.identity)
         y = np.where(np.isfinite(self.value), np.clip(self.value, -2, 2), self.centred)[rows]
-        return np.asarray(np.bincount(compound, y, n) / (np.bincount(compound, minlength=n) + pseudo))
+        shape = (len(self.identity), self.n_assays)
+        at = (self.compound[rows], self.assay[rows])
+        total, count = csr_matrix((y, at), shape=shape), csr_matrix((np.ones_like(y), at), shape=shape)
+        # Conversion adds up duplicates and keeps zeros, so the entries of both are in the same order.
+        for matrix in (total, count):
+            matrix.sum_duplicates()
+        total.data /= count.data
+        return total

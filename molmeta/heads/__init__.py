@@ -10,7 +10,7 @@ from typing import Any
 
 from molmeta.errors import ConfigError
 from molmeta.heads.base import Conditioned, Head
-from molmeta.heads.baselines import Mean, NearestNeighbours, RandomForest
+from molmeta.heads.baselines import Mean, NearestNeighbours, RandomForest, SimilaritySearch
 from molmeta.heads.dkt import ADKF, DKT
 from molmeta.heads.evidence import Evidence
 from molmeta.heads.gp import TanimotoGP
@@ -31,6 +31,7 @@ HEADS: dict[str, type[Head]] = {
     "adkf": ADKF,
     "probe": LinearProbe,
     "gp-tanimoto": TanimotoGP,
+    "similarity": SimilaritySearch,
     "knn": NearestNeighbours,
     "rf": RandomForest,
     "mean": Mean,

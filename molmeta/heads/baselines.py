@@ -1,4 +1,4 @@
-"""What a method has to beat: the mean, the nearest neighbours and a random forest on ECFP counts."""
+"""What a method has to beat: the mean, similarity search, neighbours and a random forest on ECFP counts."""
 
 from __future__ import annotations
 
@@ -54,6 +54,29 @@ class Mean(Head):
                 n_active = (y > 0.5).sum()
                 return _odds(n_active * one, (n - n_active) * one)
             return Gaussian(mean=y.mean() * one, std=_spread(y) * (1 + 1 / n) ** 0.5 * one)
+
+        return predict
+
+
+class SimilaritySearch(Head):
+    """Ranks by the min-max Tanimoto similarity to the nearest active compound, as screening does by hand.
+
+    It knows no probabilities: the logit is that of the support set's share of actives, moved by the
+    similarity minus one half, and `std` is 1.
+    """
+
+    kinds = frozenset({"classification"})
+    needs = frozenset({"counts"})
+
+    def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
+        self.check_support(support)
+        active = support.y > 0.5
+        counts = support.mols.need("counts")[active]
+        share = active.double().mean()
+
+        def predict(mols: MolBatch) -> Prediction:
+            nearest = tanimoto(mols.need("counts"), counts).double().max(1).values
+            return Bernoulli(nearest, torch.ones_like(nearest), share.logit() + nearest - 0.5)
 
         return predict
 

@@ -1,14 +1,15 @@
 """The default head: a Gaussian process with a prior that earlier assays leave, averaged by evidence.
 
 Labels are y ~ N(c + g(x), A (M + r I)). The covariance M mixes kernels on the embedding, on fingerprints
-and, where the compounds are those of a panel, the covariance that they had in earlier assays. The mean g
-is a share of what earlier assays say of a compound: on average over all of them (from its embedding),
-of that compound itself, and of the panel. Nothing is chosen: predictions are averaged over all settings
-with weights evidence x hyper-prior, and the hyper-prior is meta-learned. Pure fingerprint GPs and a mean
-of zero stay among the settings, for assays that earlier ones say nothing of.
+and, where compounds were measured before, the covariance that they had in earlier assays: those of a
+panel, or any. The mean g is a share of what earlier assays say of a compound: on average over all of
+them (from its embedding), of that compound itself, and of the panel. Nothing is chosen: predictions are
+averaged over all settings with weights evidence x hyper-prior, and the hyper-prior is meta-learned. Pure
+fingerprint GPs and a mean of zero stay among the settings, for assays that earlier ones say nothing of.
 
 Sources: Wilson et al. 2016 (deep kernels); Patacchiola et al. 2020 (deep kernel transfer); Harrison et
-al. 2018 (a mean and a covariance that earlier tasks leave); Ralaivola et al. 2005 (Tanimoto).
+al. 2018 (a mean and a covariance that earlier tasks leave); Ralaivola et al. 2005 (Tanimoto); Martin et
+al. 2017 (profiles).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from molmeta.heads.averaging import Grid, Posterior, average, join
 from molmeta.heads.base import Conditioned, Head
 from molmeta.heads.kernels import RATIOS, fingerprint_kernels, mixtures, unit, unit_kernels
 from molmeta.heads.link import Link, Regressed
-from molmeta.heads.memory import Levels, Panels
+from molmeta.heads.panels import Panels, Remembered
+from molmeta.heads.profiles import Profiles, Together
 from molmeta.prediction import Prediction
 
 # Shares of the mean over earlier assays, and of a compound's own level, that go together.
@@ -36,7 +38,11 @@ SHARES = ((0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.25, 0.5), (0.25, 1.0))
 # Of the mean of a panel, with log-odds: what one lab calls active (residual activity), another calls
 # inactive (inhibition), which is less likely but must not mislead.
 PANEL_SHARES = ((0.5, 0.0), (1.0, 0.0), (-0.5, -2.0), (-1.0, -2.0))
-PANEL_WEIGHTS = (0.5, 0.25)
+# Log-odds that learned kernels start with for each doubling of the labels beyond 64: with fewer labels, what
+# the embedding explains beyond its mean is mostly chance.
+_PER_DOUBLING = 0.75
+# Of the covariance in earlier assays, beside one other kernel.
+WEIGHTS = (0.5, 0.25)
 
 
 class Evidence(Head):
@@ -80,16 +86,18 @@ class Evidence(Head):
         self.register_buffer("shares", torch.tensor(shares, dtype=torch.float64), persistent=False)
         self.log_length = nn.Parameter(torch.tensor(math.log(0.7)))
         # Hyper-prior over the grid and over the shares, and how it moves with log(n / 32).
-        self.prior = nn.Parameter(torch.zeros(len(grid)))
-        self.prior_slope = nn.Parameter(torch.zeros(len(grid)))
+        learned = torch.tensor([sum(setting[: self.learned_kernels]) for setting in grid])
+        self.prior = nn.Parameter(-_PER_DOUBLING * learned)
+        self.prior_slope = nn.Parameter(_PER_DOUBLING / math.log(2) * learned)
         self.share_prior = nn.Parameter(torch.zeros(len(shares)))
         self.share_slope = nn.Parameter(torch.zeros(len(shares)))
         # Not parameters: the few assays of stage B would overrule the thousands that they are made of.
         self.register_buffer("prior_mean", torch.zeros(dim))
         if rank:
-            self.levels, self.panels = Levels(), Panels(rank)
-            # Log-odds of the settings of a panel, once one is at hand, and how they move.
+            self.profiles, self.panels = Profiles(), Panels(rank)
+            # Log-odds of the settings of a panel and of profiles, once they are at hand, and how they move.
             self.panel_prior = nn.Parameter(torch.tensor([1.0, 0.0]))
+            self.profile_prior = nn.Parameter(torch.tensor([0.0, 0.0]))
         # Inverse gamma prior of the scale A.
         self.log_shape = nn.Parameter(torch.tensor(math.log(2.0)))
         self.log_rate = nn.Parameter(torch.tensor(math.log(1.0)))
@@ -99,7 +107,7 @@ class Evidence(Head):
         """The prior mean is the mean over the training assays; half a log-odds is about a -1/+1 label."""
         self.get_buffer("prior_mean").copy_(outputs.mean(0) / 2)
         if self.rank:
-            self.levels.learn(history)
+            self.profiles.learn(history)
             self.panels.learn(history)
 
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
@@ -120,70 +128,87 @@ class Evidence(Head):
         data = Regressed.of(support)
         sign = 1.0 if support.target.higher_is_better else -1.0
         own, phi = support.mols, self.features(encoder, support.mols)
-        panels = self.panels.relevant(own.need("identity")) if self.rank else []
-        rows = [self.panels.at(p, own.need("identity")) for p in panels]
-        kernels = self.kernels(phi, phi, own, own)
-        if panels:
-            kernels = torch.cat([kernels, torch.stack([self.panels.covariance(at, at) for at in rows])])
-        means = sign * self.means(phi, own, rows)
+        panels, profiles = self.earlier(own)
+        sources: list[Remembered | Together] = [*panels, *profiles]
+        kernels = _stacked(self.kernels(phi, phi, own, own), [x.covariance(own) for x in sources])
+        means = sign * self.means(phi, own, panels)
         level = means.mean(0)
-        posterior = self.posterior(kernels, data.y, means - level)
+        grid = self.settings(len(panels), len(profiles), math.log(len(support) / 32))
+        posterior = self.posterior(kernels, data.y, means - level, grid)
 
         def predict(mols: MolBatch) -> Prediction:
             new = self.features(encoder, mols)
-            cross = self.kernels(new, phi, mols, own)
-            itself = torch.ones_like(cross[:, :, 0])
-            at = [self.panels.at(p, mols.need("identity")) for p in panels]
-            if panels:
-                both = zip(at, rows, strict=True)
-                cross = torch.cat([cross, torch.stack([self.panels.covariance(a, b) for a, b in both])])
-                itself = torch.cat([itself, torch.stack([self.panels.variance(a) for a in at])])
-            latent = posterior.latent(cross, itself, sign * self.means(new, mols, at) - level)
+            cross = _stacked(self.kernels(new, phi, mols, own), [x.covariance(mols) for x in sources])
+            itself = cross.new_ones(self.n_kernels, len(mols))
+            itself = _stacked(itself, [x.variance(mols) for x in sources])
+            latent = posterior.latent(cross, itself, sign * self.means(new, mols, panels) - level)
             return self.link.prediction(data, *latent)
 
         return predict
 
-    def means(self, phi: Tensor, mols: MolBatch, rows: Sequence[Tensor]) -> Tensor:
-        """float64[n, 2 + P]: what earlier assays say on average, of each compound itself, and of the
-        panels in which the compounds are at `rows`."""
-        general = phi @ self.get_buffer("prior_mean").double()
+    def earlier(self, support: MolBatch) -> tuple[list[Remembered], list[Together]]:
+        """The panels, and at most once the profiles, that have something to say of a support set."""
         if not self.rank:
-            return torch.stack([general, torch.zeros_like(general)], dim=1)
-        own = self.levels(mols.need("identity"))
-        return torch.stack([general, own, *(self.panels.average(at) for at in rows)], dim=1)
+            return [], []
+        identity = support.need("identity")
+        return self.panels.relevant(identity), self.profiles.relevant(identity)
 
-    def posterior(self, kernels: Tensor, y: Tensor, means: Tensor) -> Posterior:
-        """Of kernels float64[K + P, n, n], y float64[n] and means float64[n, 2 + P]."""
-        grid = self.settings(len(kernels) - self.n_kernels, math.log(len(y) / 32))
+    def means(self, phi: Tensor, mols: MolBatch, panels: Sequence[Remembered]) -> Tensor:
+        """float64[n, 2 + P]: what earlier assays say on average, of each compound itself, and of the
+        compounds of P panels."""
+        general = phi @ self.get_buffer("prior_mean").double()
+        own = self.profiles.levels(mols.need("identity")) if self.rank else torch.zeros_like(general)
+        return torch.stack([general, own, *(panel.average(mols) for panel in panels)], dim=1)
+
+    def posterior(self, kernels: Tensor, y: Tensor, means: Tensor, grid: Grid) -> Posterior:
+        """Of kernels float64[K, n, n], y float64[n] and means float64[n, J], as the grid mixes them."""
         return average(kernels, y, means, grid, self.log_shape.double().exp(), self.log_rate.double().exp())
 
-    def settings(self, panels: int, size: float) -> Grid:
-        """The grid for a support set with so many panels at hand; size is log(n / 32)."""
-        grid, shares = self.get_buffer("grid"), self.get_buffer("shares")
+    def settings(self, panels: int, profiles: int, size: float) -> Grid:
+        """The grid with so many panels, and with profiles (1) or without (0); size is log(n / 32).
+
+        Kernels come in the order: those of `kernels`, one a panel, one for profiles.
+        """
+        extra, grid = panels + profiles, self.get_buffer("grid")
         hyper = (self.prior + size * self.prior_slope).double()
         believed = (self.share_prior + size * self.share_slope).double()
-        mixture, share = (nn.functional.pad(part, (0, panels)) for part in (grid[:, :-1], shares))
-        general = Grid(mixture, grid[:, -1], share, hyper[:, None] + believed)
+        mixture, ratio = nn.functional.pad(grid[:, :-1], (0, extra)), grid[:, -1]
+        mass = hyper.logsumexp(0)
+        if profiles:
+            beside, its_ratio = self._beside(panels, extra)
+            mixture, ratio = torch.cat([mixture, beside]), torch.cat([ratio, its_ratio])
+            each = mass + _moved(self.profile_prior, size) - math.log(len(beside))
+            hyper = torch.cat([hyper, each.expand(len(beside))])
+        share = nn.functional.pad(self.get_buffer("shares"), (0, panels))
+        general = Grid(mixture, ratio, share, hyper[:, None] + believed)
         if not panels:
             return general
-        odds = (self.panel_prior[0] + size * self.panel_prior[1]).double()
-        mass = general.log_prior.logsumexp((0, 1)) + odds - math.log(panels)
-        return join([general, *(self._of_panel(p, panels, mass) for p in range(panels))])
+        mass = mass + believed.logsumexp(0) + _moved(self.panel_prior, size) - math.log(panels)
+        return join([general, *(self._of_panel(p, panels, extra, mass) for p in range(panels))])
 
-    def _of_panel(self, number: int, panels: int, mass: Tensor) -> Grid:
-        """Settings with the kernel and the mean of one of the panels at hand; they weigh exp(mass)."""
+    def _beside(self, number: int, extra: int, alone: bool = False) -> tuple[Tensor, Tensor]:
+        """Mixtures of one of the extra kernels with each of the others, and noise ratios, of all settings."""
         ratios, n = self.get_buffer("ratios"), self.n_kernels
-        eye = torch.eye(n + panels, dtype=ratios.dtype, device=ratios.device)
-        alone = eye[n + number]
+        eye = torch.eye(n + extra, dtype=ratios.dtype, device=ratios.device)
+        own = eye[n + number]
         mixture = torch.stack(
-            [alone, *(w * alone + (1 - w) * eye[b] for w in PANEL_WEIGHTS for b in range(n))]
+            [*([own] if alone else []), *(w * own + (1 - w) * eye[b] for w in WEIGHTS for b in range(n))]
         )
-        believed, odds = ratios.new_tensor(PANEL_SHARES).T
-        which = nn.functional.one_hot(torch.tensor(2 + number, device=ratios.device), 2 + panels)
-        log_prior = mass + odds.log_softmax(0) - math.log(len(mixture) * len(ratios))
-        return Grid(
-            mixture.repeat_interleave(len(ratios), 0),
-            ratios.repeat(len(mixture)),
-            believed[:, None] * which,
-            log_prior.expand(len(mixture) * len(ratios), -1),
-        )
+        return mixture.repeat_interleave(len(ratios), 0), ratios.repeat(len(mixture))
+
+    def _of_panel(self, number: int, panels: int, extra: int, mass: Tensor) -> Grid:
+        """Settings with the kernel and the mean of one of the panels at hand; they weigh exp(mass)."""
+        mixture, ratio = self._beside(number, extra, alone=True)
+        believed, odds = ratio.new_tensor(PANEL_SHARES).T
+        which = nn.functional.one_hot(torch.tensor(2 + number, device=ratio.device), 2 + panels)
+        log_prior = mass + odds.log_softmax(0) - math.log(len(mixture))
+        return Grid(mixture, ratio, believed[:, None] * which, log_prior.expand(len(mixture), -1))
+
+
+def _stacked(kernels: Tensor, more: Sequence[Tensor]) -> Tensor:
+    return torch.cat([kernels, *(one[None] for one in more)])
+
+
+def _moved(log_odds: Tensor, size: float) -> Tensor:
+    """Log-odds float64[] with their slope, at `size`."""
+    return (log_odds[0] + size * log_odds[1]).double()

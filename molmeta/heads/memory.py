@@ -1,4 +1,4 @@
-"""What a head keeps of single compounds that earlier assays measured, looked up by their identity."""
+"""Tables of single compounds in a head, looked up by their identity."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from molmeta.data.history import History, Panel
-
-_ROUNDS = 30
-_PSEUDO = 4.0  # assays in which a compound is average, and has an average variance
-# A panel is of use to a support set of which it holds at least this share.
-_SHARE = 0.3
 
 
 class Table(nn.Module):
@@ -39,137 +32,5 @@ def find(keys: Tensor, wanted: Tensor) -> Tensor:
     """int64[n]: position of each of `wanted` int64[n] in the sorted `keys` int64[c], or -1."""
     if not len(keys):
         return torch.full_like(wanted, -1)
-    at = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    at = torch.searchsorted(keys, wanted.contiguous()).clamp(max=len(keys) - 1)
     return torch.where(keys[at] == wanted, at, -1)
-
-
-class Levels(Table):
-    """What earlier assays said of each known compound (`History.levels`); 0 for one that is new."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("key", torch.zeros(0, dtype=torch.long))
-        self.register_buffer("level", torch.zeros(0, dtype=torch.float16))
-
-    def learn(self, history: History) -> None:
-        key, order = torch.from_numpy(history.identity).sort()
-        self.fill(key=key, level=torch.from_numpy(history.levels())[order])
-
-    def forward(self, identity: Tensor) -> Tensor:
-        """float64[n]"""
-        at = find(self.get_buffer("key"), identity)
-        levels = self.get_buffer("level")
-        return (
-            torch.where(at >= 0, levels[at].double(), 0.0) if len(levels) else torch.zeros_like(at).double()
-        )
-
-
-class Panels(Table):
-    """Sets of compounds that many assays measured: of each a mean and a covariance over those assays.
-
-    Labels of panel p are N(mean, F F^T + diag(own)), a factor analysis: the mean says what a compound
-    mostly is, the factors F which compounds go together, and `own` how much of a compound is nobody
-    else's. Covariances are scaled to 1 on average.
-
-    Parameters
-    ----------
-    rank : int
-        Number of factors.
-    """
-
-    def __init__(self, rank: int) -> None:
-        super().__init__()
-        self.register_buffer("panel", torch.zeros(0, dtype=torch.long))
-        self.register_buffer("key", torch.zeros(0, dtype=torch.long))
-        self.register_buffer("mean", torch.zeros(0))
-        self.register_buffer("own", torch.zeros(0))
-        self.register_buffer("factor", torch.zeros(0, rank))
-
-    @property
-    def rank(self) -> int:
-        return int(self.get_buffer("factor").shape[1])
-
-    def learn(self, history: History) -> None:
-        """Factor analyses of all panels of a history."""
-        parts = []
-        for number, panel in enumerate(history.panels()):
-            key, order = torch.from_numpy(panel.identity).sort()
-            mean, factor, own = analyse(panel, self.rank)
-            numbers = torch.full_like(key, number)
-            parts.append((numbers, key, mean[order], own[order], factor[order]))
-        if parts:
-            columns = [torch.cat(column) for column in zip(*parts, strict=True)]
-            self.fill(**dict(zip(("panel", "key", "mean", "own", "factor"), columns, strict=True)))
-
-    def relevant(self, identity: Tensor) -> list[int]:
-        """Numbers of the panels that hold a good part of the compounds `identity` int64[n]."""
-        panel = self.get_buffer("panel")
-        held = {
-            p: (self.at(p, identity) >= 0).double().mean()
-            for p in range(int(panel.max()) + 1 if len(panel) else 0)
-        }
-        return [p for p, share in held.items() if share >= _SHARE]
-
-    def at(self, number: int, identity: Tensor) -> Tensor:
-        """int64[n]: rows of the buffers for the compounds in a panel, -1 for those that are not in it."""
-        (rows,) = torch.nonzero(self.get_buffer("panel") == number, as_tuple=True)
-        at = find(self.get_buffer("key")[rows], identity)
-        return torch.where(at >= 0, at + rows[0], -1)
-
-    def average(self, at: Tensor) -> Tensor:
-        """float64[n]: mean label of the compounds at rows `at`, 0 where it is -1."""
-        return torch.where(at >= 0, self.get_buffer("mean")[at].double(), 0.0)
-
-    def covariance(self, a: Tensor, b: Tensor) -> Tensor:
-        """float64[n, m] between the compounds at rows a and at rows b; those outside covary with none."""
-        left, right = (self._factors(at) for at in (a, b))
-        same = (a[:, None] == b[None]) & (a[:, None] >= 0)
-        own = self.get_buffer("own")[a.clamp(min=0)].double()
-        return left @ right.T + same * own[:, None]
-
-    def variance(self, at: Tensor) -> Tensor:
-        """float64[n]: of the compounds at rows `at`; 1 for one outside the panel."""
-        inside = self._factors(at).square().sum(1) + self.get_buffer("own")[at].double()
-        return torch.where(at >= 0, inside, 1.0)
-
-    def _factors(self, at: Tensor) -> Tensor:
-        return self.get_buffer("factor")[at.clamp(min=0)].double() * (at >= 0)[:, None]
-
-
-def analyse(panel: Panel, rank: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean float64[m], factors float64[m, rank] and own variance float64[m] of the labels of a panel.
-
-    Expectation maximization with missing labels. Factors have a unit normal prior, and `_PSEUDO` assays
-    are added in which a compound has its prior mean 0 and the average own variance; the covariance is
-    scaled to 1 on average.
-
-    Source: Rubin and Thayer 1982 (factor analysis by EM).
-    """
-    label = torch.from_numpy(panel.label)
-    known = label.isfinite().double()
-    y = torch.nan_to_num(label, nan=0.0)
-    count = known.sum(0)
-    mean = y.sum(0) / (count + _PSEUDO)
-    left = (y - mean) * known
-    own = torch.full_like(mean, float(left.square().sum() / known.sum()) / 2)
-    # Start from the principal axes of what is known.
-    _, size, axes = torch.linalg.svd(left, full_matrices=False)
-    r = min(rank, len(size))
-    factor = torch.zeros(len(mean), rank, dtype=torch.float64)
-    factor[:, :r] = axes[:r].T * size[:r] / len(y) ** 0.5
-    eye = torch.eye(rank, dtype=torch.float64)
-    for _ in range(_ROUNDS):
-        # Scores of the assays, float64[a, r], and their second moments.
-        weighed = known / own
-        precision = eye + torch.einsum("am,mr,ms->ars", weighed, factor, factor)
-        spread = torch.linalg.inv(precision)
-        score = torch.einsum("ars,as->ar", spread, (left * weighed) @ factor)
-        moment = score[:, :, None] * score[:, None] + spread
-        # Factors of the compounds, and what they leave.
-        gram = torch.einsum("am,ars->mrs", known, moment) + own[:, None, None] * eye
-        factor = torch.linalg.solve(gram, left.T @ score)
-        error = left.square().sum(0) - 2 * (factor * (left.T @ score)).sum(1)
-        error += torch.einsum("am,ars,mr,ms->m", known, moment, factor, factor)
-        own = (error + _PSEUDO * error.sum() / count.sum()) / (count + _PSEUDO)
-    scale = (factor.square().sum(1) + own).mean()
-    return mean, factor / scale.sqrt(), own / scale

@@ -25,6 +25,7 @@ from molmeta.heads.maml import Adapted
 from molmeta.learner import Learner
 from molmeta.training import episodic, pretrain
 from molmeta.training.config import TrainConfig
+from molmeta.training.conformity import learn_conformity
 from molmeta.training.data import Corpora, history, load_corpora, measurements
 from molmeta.training.pretrain import Multitask
 from molmeta.training.report import Diverged, Progress, TrainReport
@@ -220,6 +221,7 @@ class Run:
             name: validate(self.learner, self.corpora.valid, name, self.config.validation)
             for name in self.learner.heads
         }
+        self.learner.conformity = learn_conformity(self.learner, self.corpora)
         self.learner.seen = torch.tensor(sorted(compound_hash(s) for s in self.corpora.train.smiles))
         train_set = self.corpora.train
         self.learner.info = {

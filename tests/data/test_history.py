@@ -1,4 +1,4 @@
-"""Panels and levels of compounds, against the definitions."""
+"""Panels and profiles of compounds, against the definitions."""
 
 from __future__ import annotations
 
@@ -60,27 +60,34 @@ def test_a_compound_measured_twice_in_an_assay_counts_with_the_mean() -> None:
     np.testing.assert_allclose(panel.label[:, 0], (1 - 1) / 2 - centre)
 
 
-def test_levels_are_shrunk_means_over_assays_of_no_panel(two: History) -> None:
-    levels = two.levels(pseudo=3.0)
-    assert levels[25] == pytest.approx((1 + 1) / (2 + 3))  # active in both; each assay is half active
-    assert levels[26] == pytest.approx(-1 / (1 + 3))
-    assert levels[0] == pytest.approx(1 / (1 + 3))
-    assert levels[5] == 0  # in the panel only
-    assert levels[29] == 0  # never measured
+def test_profiles_hold_what_assays_of_no_panel_measured(two: History) -> None:
+    profiles = two.profiles()
+    assert profiles.shape == (30, 20)
+    assert profiles[25].toarray()[0].nonzero()[0].tolist() == [18, 19]
+    assert profiles[25, 18] == profiles[25, 19] == 1.0  # each of these assays is half active
+    assert profiles[26, 19] == profiles[27, 18] == profiles[1, 18] == -1.0
+    assert profiles[0, 18] == 1.0  # and nothing of its panel
+    assert profiles.nnz == 6
 
 
-def test_levels_take_values_where_there_are_some() -> None:
-    plain = history([(np.arange(4), [1, 1, 0, 0])])
-    value = np.array([0.5, 7.0, np.nan, -0.5], dtype=np.float32)
-    levels = replace(plain, value=value).levels(pseudo=1.0)
-    np.testing.assert_allclose(levels[:4], [0.25, 1.0, -0.5, -0.25])
+def test_profiles_take_values_where_there_are_some_and_average_repeats() -> None:
+    plain = history([(np.array([0, 1, 2, 3, 3]), [1, 1, 0, 0, 1])])
+    value = np.array([0.5, 7.0, np.nan, -0.5, 0.1], dtype=np.float32)
+    profiles = replace(plain, value=value).profiles()
+    np.testing.assert_allclose(profiles[:4, 0].toarray()[:, 0], [0.5, 2.0, -1.2, -0.2], atol=1e-7)
+
+
+def test_a_measurement_of_nothing_is_one_all_the_same() -> None:
+    plain = history([(np.array([0, 1]), [1, 0])])
+    profiles = replace(plain, value=np.zeros(2, dtype=np.float32)).profiles()
+    assert np.diff(profiles.indptr)[:3].tolist() == [1, 1, 0]
 
 
 def test_nothing_measured_is_no_trouble() -> None:
     none = np.zeros(0, dtype=np.int64)
     empty = History(none, none, none, *[none.astype(np.float32)] * 2)
     assert not list(empty.panels())
-    assert len(empty.levels()) == 0
+    assert empty.profiles().shape == (0, 0)
 
 
 def test_a_panel_is_frozen() -> None:

@@ -14,7 +14,7 @@ from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Frozen
 from molmeta.errors import ConfigError
 from molmeta.heads.base import Head
-from molmeta.heads.baselines import Mean, NearestNeighbours, RandomForest
+from molmeta.heads.baselines import Mean, NearestNeighbours, RandomForest, SimilaritySearch
 from molmeta.prediction import Prediction
 from molmeta.units import Kind, Target
 
@@ -31,6 +31,18 @@ def random_counts(n: int, seed: int = 0) -> Tensor:
 
 def predict(head: Head, support: Labelled, counts: Tensor) -> Prediction:
     return head.condition(Frozen(1), support)(MolBatch(n=len(counts), counts=counts))
+
+
+def test_similarity_search_ranks_by_the_nearest_active() -> None:
+    counts = random_counts(12)
+    support = labelled(counts[:6], [1.0, 0.0, 1.0, 0.0, 0.0, 0.0])
+    found = predict(SimilaritySearch(), support, counts)
+    minimum = torch.minimum(counts[:, None].int(), counts[None, :6].int()).sum(2)
+    maximum = torch.maximum(counts[:, None].int(), counts[None, :6].int()).sum(2)
+    want = (minimum / maximum)[:, [0, 2]].max(1).values
+    torch.testing.assert_close(found.mean, want.double(), atol=1e-6, rtol=0)
+    assert found.mean[0] == found.mean[2] == 1.0
+    assert torch.equal(found.probability.argsort(), found.mean.argsort())
 
 
 def test_mean_is_the_prevalence_or_the_mean() -> None:

@@ -72,7 +72,8 @@ def test_weights_are_the_multivariate_t_evidence() -> None:
     kernel = tanimoto(counts, counts).double()
     y = support.y.double()
     y = (y - y.mean()) / y.std(correction=0)
-    got = head.posterior(kernel[None], y, torch.zeros(12, 2).double()).weight[:, 0]
+    grid = head.settings(0, 0, math.log(12 / 32))
+    got = head.posterior(kernel[None], y, torch.zeros(12, 2).double(), grid).weight[:, 0]
     evidence = [
         multivariate_t(shape=(b / a) * (kernel.numpy() + r * np.eye(12)), df=2 * a).logpdf(y.numpy())
         for r in ratios
@@ -131,7 +132,8 @@ def test_evidence_goes_to_the_kernel_that_made_the_values(truth: str) -> None:
     y = (y - y.mean()) / y.std(correction=0)
     with torch.no_grad():
         phi = head.features(Frozen(DIM), mols)
-        posterior = head.posterior(head.kernels(phi, phi, mols, mols), y, torch.zeros(80, 2).double())
+        grid = head.settings(0, 0, math.log(80 / 32))
+        posterior = head.posterior(head.kernels(phi, phi, mols, mols), y, torch.zeros(80, 2).double(), grid)
     share = posterior.weight.sum(1) @ posterior.grid.mixture
     learned = float(share[:2].sum())
     assert learned > 0.5 if truth == "embedding" else learned < 0.2
@@ -159,7 +161,7 @@ def test_the_loss_reaches_every_parameter(kind: str) -> None:
     support, query = labelled(16, 8, kind), labelled(10, 9, kind)
     head = Evidence(DIM)
     head.loss(Frozen(DIM), Episode("a", support, query)).backward()
-    unused = {"panel_prior"} | {"link.weight"} if kind == "regression" else {"panel_prior"}
+    unused = {"panel_prior", "profile_prior"} | ({"link.weight"} if kind == "regression" else set())
     for name, parameter in head.named_parameters():
         if name not in unused:
             assert parameter.grad is not None, name
@@ -276,11 +278,50 @@ def test_the_loss_reaches_the_prior_of_panels() -> None:
     head.start_from(torch.zeros(1, DIM), history)
     episode = Episode("a", data.select(torch.arange(20)), data.select(torch.arange(20, 60)))
     head.loss(Frozen(DIM), episode).backward()
-    for name, parameter in head.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.isfinite().all(), name
     assert head.panel_prior.grad is not None
     assert head.panel_prior.grad.abs().max() > 0
+    assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
+
+
+def together(n: int, seed: int) -> tuple[History, Labelled]:
+    """n compounds that four earlier assays measured, and an assay that is the second of them turned round,
+    so that their mean says nothing of it."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 2, (4, n)).astype(np.float32)
+    history = History(
+        identity=np.arange(n) + 1000 * seed,
+        compound=np.tile(np.arange(n), 4),
+        assay=np.repeat(np.arange(4), n),
+        label=label.ravel(),
+        value=np.full(4 * n, np.nan, dtype=np.float32),
+    )
+    y = torch.from_numpy(1 - label[1])
+    return history, Labelled(
+        batch(n, seed), y, torch.zeros(n, dtype=torch.int8), Target("t", "classification")
+    )
+
+
+def test_an_assay_that_goes_with_an_earlier_one_is_predicted_from_it() -> None:
+    history, data = together(80, 3)
+    support, query = data.select(torch.arange(24)), data.select(torch.arange(24, 80))
+    head = Evidence(DIM)
+    with torch.no_grad():
+        before = head.condition(Frozen(DIM), support)(query.mols).mean
+        head.start_from(torch.zeros(1, DIM), history)
+        after = head.condition(Frozen(DIM), support)(query.mols).mean
+    assert roc_auc_score(query.y.numpy(), after.numpy()) > 0.9
+    assert roc_auc_score(query.y.numpy(), before.numpy()) < 0.7
+
+
+def test_the_loss_reaches_the_prior_of_profiles() -> None:
+    history, data = together(80, 3)
+    head = Evidence(DIM)
+    head.start_from(torch.zeros(1, DIM), history)
+    episode = Episode("a", data.select(torch.arange(24)), data.select(torch.arange(24, 80)))
+    head.loss(Frozen(DIM), episode).backward()
+    assert head.profile_prior.grad is not None
+    assert head.profile_prior.grad.abs().max() > 0
+    assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
 
 
 def test_a_compound_that_was_mostly_active_ranks_above_its_twin() -> None:

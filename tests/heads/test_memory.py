@@ -1,55 +1,27 @@
-"""Tables of known compounds, and the factor analysis of a panel against scikit-learn's."""
+"""Tables of known compounds: looking up, and reading from a state."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import FactorAnalysis
 
-from molmeta.data.history import History, Panel
-from molmeta.heads.memory import Levels, Panels, analyse, find
+from molmeta.heads.memory import Table, find
 
 
-def drawn(assays: int, m: int, rank: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Labels float64[assays, m] of a factor model, and its correlation matrix."""
-    rng = np.random.default_rng(seed)
-    factor, own = rng.normal(size=(m, rank)), rng.uniform(0.2, 1.5, m)
-    y = rng.normal(size=(assays, rank)) @ factor.T + rng.normal(size=(assays, m)) * own**0.5
-    covariance = factor @ factor.T + np.diag(own)
-    return y + rng.normal(size=m), covariance / np.diag(covariance).mean()
+class Names(Table):
+    """A key and two numbers a compound."""
+
+    def __init__(self, width: int = 2) -> None:
+        super().__init__()
+        self.register_buffer("key", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("number", torch.zeros(0, width))
 
 
-def covariance(y: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
-    mean, factor, own = analyse(Panel(np.arange(y.shape[1]), y), rank)
-    return mean.numpy(), (factor @ factor.T + torch.diag(own)).numpy()
-
-
-def test_with_many_assays_the_factor_analysis_is_that_of_scikit_learn() -> None:
-    y, _ = drawn(4000, 10, 2)
-    mean, found = covariance(y, 2)
-    oracle = FactorAnalysis(2).fit(y)
-    want = oracle.get_covariance()
-    np.testing.assert_allclose(mean, oracle.mean_, atol=0.01)
-    np.testing.assert_allclose(found, want / np.diag(want).mean(), atol=0.03)
-
-
-def test_missing_labels_bias_nothing() -> None:
-    y, truth = drawn(4000, 10, 2)
-    y[np.random.default_rng(1).random(y.shape) < 0.5] = np.nan
-    _, found = covariance(y, 2)
-    np.testing.assert_allclose(found, truth, atol=0.15)
-
-
-def test_few_assays_and_more_factors_than_assays_are_no_trouble() -> None:
-    y, _ = drawn(3, 6, 2)
-    y[:, 5] = np.nan
-    y[0, 5] = 1.0
-    mean, found = covariance(y, 8)
-    assert np.isfinite(found).all()
-    assert np.isfinite(mean).all()
-    assert (np.linalg.eigvalsh(found) > 0).all()
-    assert np.diag(found).mean() == pytest.approx(1.0)
+@pytest.fixture
+def full() -> Names:
+    table = Names()
+    table.fill(key=torch.tensor([3, 5, 8]), number=torch.arange(6.0).view(3, 2))
+    return table
 
 
 def test_find_is_a_dictionary() -> None:
@@ -60,65 +32,14 @@ def test_find_is_a_dictionary() -> None:
     assert find(keys[:0], wanted).tolist() == [-1] * 6
 
 
-def known(n: int = 12, assays: int = 20) -> History:
-    rng = np.random.default_rng(0)
-    return History(
-        identity=rng.permutation(1000)[:n] - 500,
-        compound=np.tile(np.arange(n), assays),
-        assay=np.repeat(np.arange(assays), n),
-        label=rng.integers(0, 2, n * assays).astype(np.float32),
-        value=np.full(n * assays, np.nan, dtype=np.float32),
-    )
-
-
-def test_covariances_of_a_panel_are_consistent() -> None:
-    history = known()
-    panels = Panels(4)
-    panels.learn(history)
-    wanted = torch.from_numpy(np.append(history.identity, 10_000))  # the last one is in no panel
-    assert panels.relevant(wanted) == [0]
-    at = panels.at(0, wanted)
-    assert (at[:-1] >= 0).all()
-    assert at[-1] == -1
-    both = panels.covariance(at, at)
-    torch.testing.assert_close(both.diagonal()[:-1], panels.variance(at)[:-1])
-    assert (both[-1] == 0).all()
-    assert panels.variance(at)[-1] == 1
-    assert (torch.linalg.eigvalsh(both[:-1, :-1]) > 0).all()
-    assert panels.average(at)[-1] == 0
-
-
-def test_a_panel_is_of_use_where_it_holds_a_good_part_of_the_compounds() -> None:
-    history = known()
-    panels = Panels(4)
-    panels.learn(history)
-    inside, outside = torch.from_numpy(history.identity), torch.arange(10_000, 10_100)
-    assert panels.relevant(torch.cat([inside, outside[:12]])) == [0]
-    assert panels.relevant(torch.cat([inside, outside])) == []
-    assert Panels(4).relevant(inside) == []
-
-
-def test_levels_are_those_of_the_history() -> None:
-    history = known(assays=4)  # too few assays for a panel
-    levels = Levels()
-    assert (levels(torch.from_numpy(history.identity)) == 0).all()
-    levels.learn(history)
-    got = levels(torch.from_numpy(np.append(history.identity, 10_000)))
-    np.testing.assert_allclose(got.numpy()[:-1], history.levels(), atol=1e-3)
-    assert got[-1] == 0
-
-
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_table_takes_its_length_from_the_state(strict: bool) -> None:
-    full, empty = Panels(4), Panels(4)
-    full.learn(known())
+def test_a_table_takes_its_length_from_the_state(full: Names, strict: bool) -> None:
+    empty = Names()
     empty.load_state_dict(full.state_dict(), strict=strict)
     for name, buffer in full.named_buffers():
         assert torch.equal(empty.get_buffer(name), buffer)
 
 
-def test_a_table_of_another_width_is_refused() -> None:
-    full = Panels(4)
-    full.learn(known())
-    with pytest.raises(RuntimeError, match="factor"):
-        Panels(5).load_state_dict(full.state_dict())
+def test_a_table_of_another_width_is_refused(full: Names) -> None:
+    with pytest.raises(RuntimeError, match="number"):
+        Names(3).load_state_dict(full.state_dict())

@@ -47,6 +47,8 @@ def test_a_run_leaves_a_checkpoint_that_loads(unbroken: Path) -> None:
     assert list(learner.heads) == ["evidence", "mahalanobis", "anil"]
     assert learner.info["assays"] == 8
     assert len(learner.seen) > 100
+    assert learner.conformity.size.tolist() == [4, 8, 16, 32]  # assays have 40 compounds
+    assert (np.diff(learner.conformity.value, axis=1) >= 0).all()
     stages = {json.loads(line)["stage"] for line in (unbroken / "train.jsonl").read_text().splitlines()}
     assert stages == {"pretrain", "evidence", "mahalanobis", "anil"}
 

@@ -1,0 +1,119 @@
+"""Profiles: what each earlier assay measured of single compounds, but for the assays of panels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from molmeta.chem.batch import MolBatch
+from molmeta.data.history import History
+from molmeta.heads.memory import Table, find
+
+_PSEUDO = 1.0  # measurements of a compound that say nothing, beside those that there are
+# Profiles are of use to a support set of which they hold at least this share.
+_SHARE = 0.1
+_STEPS = 63.0  # of a stored measurement, in one standard deviation
+
+
+class Profiles(Table):
+    """Measurements of compounds in earlier assays: where two compounds went together, and how they went.
+
+    Two compounds covary as far as the assays that measured both agree on them, as if a new assay were a
+    random sum of earlier ones. The share of a compound's variance that this explains grows with the
+    number of its measurements; the rest is its own.
+
+    Source: Martin et al. 2017 (a profile of earlier assays as the descriptor of a compound).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Of c compounds, sorted by key: how many of the r measurements are theirs, one after the other.
+        self.register_buffer("key", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("count", torch.zeros(0, dtype=torch.int32))
+        self.register_buffer("assay", torch.zeros(0, dtype=torch.int32))
+        self.register_buffer("value", torch.zeros(0, dtype=torch.int8))
+
+    def learn(self, history: History) -> None:
+        """Keeps the profiles of a history, rounded to 1/63 of a standard deviation."""
+        profiles = history.profiles()
+        known = np.flatnonzero(np.diff(profiles.indptr))
+        known = known[np.argsort(history.identity[known])]
+        chosen = profiles[known]
+        self.fill(
+            key=torch.from_numpy(history.identity[known]),
+            count=torch.from_numpy(np.diff(chosen.indptr)),
+            assay=torch.from_numpy(chosen.indices),
+            value=torch.from_numpy(np.rint(chosen.data * _STEPS)),
+        )
+
+    def relevant(self, identity: Tensor) -> list[Together]:
+        """One item if some of the support set `identity` int64[n] were measured, and two of them in one
+        assay; else none."""
+        if not len(self.get_buffer("key")):
+            return []
+        owner, assay, _ = self._entries(identity)
+        known = len(torch.unique(owner)) >= _SHARE * len(identity)
+        return [Together(self, identity)] if known and len(torch.unique(assay)) < len(assay) else []
+
+    def levels(self, identity: Tensor) -> Tensor:
+        """float64[n]: mean measurement of each compound, shrunk; 0 for one that is new."""
+        owner, _, value = self._entries(identity)
+        total, count = (torch.zeros(len(identity), dtype=value.dtype, device=value.device) for _ in range(2))
+        total.index_add_(0, owner, value)
+        count.index_add_(0, owner, torch.ones_like(value))
+        return total / (count + _PSEUDO)
+
+    def covariance(self, a: Tensor, b: Tensor) -> Tensor:
+        """float64[n, m] between compounds a int64[n] and b int64[m]; a compound has the variance 1."""
+        left, right = self._entries(a), self._entries(b)
+        assays = torch.unique(right[1])
+        shared = self._dense(left, len(a), assays) @ self._dense(right, len(b), assays).T
+        same = a[:, None] == b[None]
+        return torch.where(same, 1.0, shared)
+
+    def _entries(self, identity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Measurements of compounds int64[n]: whose (position in `identity`), in which assay, and what."""
+        at = find(self.get_buffer("key"), identity)
+        (rows,) = torch.nonzero(at >= 0, as_tuple=True)
+        count = self.get_buffer("count").long()
+        size = count[at[rows]]
+        owner = torch.repeat_interleave(rows, size)
+        first = (count.cumsum(0) - count)[at[rows]]
+        before = size.cumsum(0) - size
+        entry = torch.arange(len(owner), device=owner.device) + torch.repeat_interleave(first - before, size)
+        return (
+            owner,
+            self.get_buffer("assay")[entry].long(),
+            self.get_buffer("value")[entry].double() / _STEPS,
+        )
+
+    def _dense(self, entries: tuple[Tensor, Tensor, Tensor], n: int, assays: Tensor) -> Tensor:
+        """float64[n, len(assays)]: profiles scaled to a length below 1, the closer to it the longer."""
+        owner, assay, value = entries
+        square = torch.zeros(n, dtype=value.dtype, device=value.device)
+        square.index_add_(0, owner, value.square())
+        scaled = value / (square + _PSEUDO).sqrt()[owner]
+        column = find(assays, assay)
+        inside = column >= 0
+        out = scaled.new_zeros(n, len(assays))
+        out[owner[inside], column[inside]] = scaled[inside]
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Together:
+    """Profiles, as they are of use to the support set `identity` int64[n]."""
+
+    table: Profiles
+    identity: Tensor
+
+    def covariance(self, mols: MolBatch) -> Tensor:
+        """float64[m, n]: of m compounds with the support set."""
+        return self.table.covariance(mols.need("identity"), self.identity)
+
+    def variance(self, mols: MolBatch) -> Tensor:
+        """float64[m]"""
+        return torch.ones(mols.n, dtype=torch.float64, device=self.identity.device)
