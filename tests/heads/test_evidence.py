@@ -266,23 +266,6 @@ def test_a_panel_of_other_compounds_changes_nothing() -> None:
     assert torch.equal(before.std, after.std)
 
 
-def test_the_loss_reaches_the_prior_of_panels() -> None:
-    history, label = panel(60, 40, 3)
-    data = Labelled(
-        batch(60, 3),
-        torch.from_numpy(label),
-        torch.zeros(60, dtype=torch.int8),
-        Target("t", "classification"),
-    )
-    head = Evidence(DIM)
-    head.start_from(torch.zeros(1, DIM), history)
-    episode = Episode("a", data.select(torch.arange(20)), data.select(torch.arange(20, 60)))
-    head.loss(Frozen(DIM), episode).backward()
-    assert head.panel_prior.grad is not None
-    assert head.panel_prior.grad.abs().max() > 0
-    assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
-
-
 def together(n: int, seed: int) -> tuple[History, Labelled]:
     """n compounds that four earlier assays measured, and an assay that is the second of them turned round,
     so that their mean says nothing of it."""
@@ -313,14 +296,25 @@ def test_an_assay_that_goes_with_an_earlier_one_is_predicted_from_it() -> None:
     assert roc_auc_score(query.y.numpy(), before.numpy()) < 0.7
 
 
-def test_the_loss_reaches_the_prior_of_profiles() -> None:
-    history, data = together(80, 3)
+def remembered(memory: str) -> tuple[History, Labelled]:
+    """An assay with a history that one of the memories of the head speaks of."""
+    if memory == "profile":
+        return together(80, 3)
+    history, label = panel(60, 40, 3)
+    relation, target = torch.zeros(60, dtype=torch.int8), Target("t", "classification")
+    return history, Labelled(batch(60, 3), torch.from_numpy(label), relation, target)
+
+
+@pytest.mark.parametrize("memory", ["panel", "profile"])
+def test_the_loss_reaches_the_prior_of_a_memory(memory: str) -> None:
+    history, data = remembered(memory)
     head = Evidence(DIM)
     head.start_from(torch.zeros(1, DIM), history)
-    episode = Episode("a", data.select(torch.arange(24)), data.select(torch.arange(24, 80)))
-    head.loss(Frozen(DIM), episode).backward()
-    assert head.profile_prior.grad is not None
-    assert head.profile_prior.grad.abs().max() > 0
+    support, query = data.select(torch.arange(20)), data.select(torch.arange(20, len(data)))
+    head.loss(Frozen(DIM), Episode("a", support, query)).backward()
+    gradient = head.get_parameter(f"{memory}_prior").grad
+    assert gradient is not None
+    assert gradient.abs().max() > 0
     assert all(p.grad.isfinite().all() for p in head.parameters() if p.grad is not None)
 
 
