@@ -200,7 +200,7 @@ def _warnings(assay: Assay) -> Iterator[str]:
         if n < _FEW or fewest < 3:
             yield f"low_evidence: {n} compounds, {fewest} of the rarer class; only a first guess"
     elif (exact := int((assay.relations == 0).sum())) < _FEW:
-        yield f"low_evidence: {exact} exact values; the intervals are not conformal below {_FEW}"
+        yield f"low_evidence: {exact} exact values, too few to tell from them how wide an interval must be"
     scaffolds = {_scaffold(molecule.mol) for molecule in assay.molecules}
     if n >= _FEW and len(scaffolds) == 1:
         yield f"single_scaffold: all {n} compounds share one scaffold; the model speaks for that series only"
