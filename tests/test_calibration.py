@@ -94,7 +94,7 @@ def test_intervals_cover_the_stated_share():
     assert np.mean(hits) == pytest.approx(0.9, abs=0.05)
 
 
-def test_below_ten_values_the_interval_is_gaussian():
+def test_below_nine_values_the_interval_is_gaussian():
     fitted = Conformal.fit(np.zeros(5), 5, UNKNOWN)
     assert fitted.quantile == pytest.approx(1.6449 * fitted.scale, abs=1e-3)
     assert 0.7 < fitted.scale < 1
