@@ -20,12 +20,10 @@ def tanimoto(a: Tensor, b: Tensor) -> Tensor:
     """
     total_a, total_b = a.sum(1, dtype=torch.float32), b.sum(1, dtype=torch.float32)
     smaller = total_a.new_zeros(len(a), len(b))
-    level = 1
-    columns = (b > 0).any(0)
-    while columns.any():
+    # The levels are counted out, as a level of 256 would be 0 to a uint8 and the loop would never end.
+    for level in range(1, int(b.max()) + 1 if b.numel() else 1):
+        columns = (b >= level).any(0)
         a, b = a[:, columns], b[:, columns]
         smaller += (a >= level).float() @ (b >= level).float().T
-        level += 1
-        columns = (b >= level).any(0)
     larger = total_a[:, None] + total_b[None] - smaller
     return torch.where(larger > 0, smaller / larger.clamp(min=1e-9), torch.ones_like(larger))

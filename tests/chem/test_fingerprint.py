@@ -44,7 +44,9 @@ def test_no_molecules() -> None:
     assert descriptors([]).shape == (0, len(DESCRIPTORS))
 
 
-_vectors = st.lists(st.lists(st.integers(0, 6), min_size=5, max_size=5), min_size=1, max_size=6)
+# Counts of large molecules are cut at 255, the largest that a byte holds.
+_count = st.one_of(st.integers(0, 6), st.integers(250, 255))
+_vectors = st.lists(st.lists(_count, min_size=5, max_size=5), min_size=1, max_size=6)
 
 
 @given(_vectors, _vectors)
@@ -56,6 +58,12 @@ def test_tanimoto_is_min_over_max(a: list[list[int]], b: list[list[int]]) -> Non
     want = np.where(large > 0, small / np.maximum(large, 1), 1.0)
     got = tanimoto(torch.tensor(a, dtype=torch.uint8), torch.tensor(b, dtype=torch.uint8))
     np.testing.assert_allclose(got.numpy(), want, atol=1e-6)
+
+
+def test_tanimoto_of_molecules_whose_counts_are_cut() -> None:
+    chain = [Chem.MolFromSmiles("C" * 300)]
+    assert int(pairs(chain).max()) == 255
+    assert tanimoto(pairs(chain), pairs(chain)).tolist() == [[1.0]]
 
 
 @given(_vectors)
