@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 from fsmol import FOLDS, scored
 from harness import parser, save
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from torch import Tensor
 
 from molmeta import metrics
@@ -46,7 +48,8 @@ FEWEST = 10  # exact values in a query
 _DRAWN = 20  # sets of labels drawn from the probabilities, for the noise floor
 # Draws are summed up assay by assay; of a coverage, also the share of assays in which it is 80 % or more.
 CLASSES = (
-    *("nll", "brier", "ece", "ece_floor", "coverage_active", "coverage_inactive"),
+    *("nll", "brier", "ece", "ece_floor", "ece_excess", "ece_centred"),
+    *("coverage_active", "coverage_inactive"),
     *("singletons", "empty", "error_sure", "error_unsure"),
 )
 VALUES = ("r2_os", "nll_values", "coverage", "width", "rmse_sure", "rmse_unsure")
@@ -168,14 +171,17 @@ def score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[st
     outcome = prediction.outcome if isinstance(prediction, Judged) else None
     p = prediction.probability.double().numpy() if outcome is None else outcome.value
     rng = np.random.default_rng(0)
-    floor = [metrics.ece((rng.random(len(p)) < p).astype(np.float64), p) for _ in range(_DRAWN)]
+    calibrated, floor = metrics.ece(y, p), noise_floor(p, rng)
+    told = centred(p, float(y.mean()))
     wrong, sure = (p >= 0.5) != (y > 0.5), np.argsort(-np.abs(p - 0.5), kind="stable")
     half = len(y) // 2
     found = {
         "nll": metrics.log_loss(y, p),
         "brier": metrics.brier(y, p),
-        "ece": metrics.ece(y, p),
-        "ece_floor": float(np.mean(floor)),
+        "ece": calibrated,
+        "ece_floor": floor,
+        "ece_excess": calibrated - floor,
+        "ece_centred": metrics.ece(y, told) - noise_floor(told, rng),
         "error_sure": float(wrong[sure[:half]].mean()),
         "error_unsure": float(wrong[sure[half:]].mean()),
         "y": y,
@@ -190,6 +196,18 @@ def score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[st
             "empty": share(~active & ~inactive),
         }
     return found
+
+
+def noise_floor(p: Array, rng: np.random.Generator) -> float:
+    """Calibration error of labels drawn from the probabilities: what a perfect model would have."""
+    drawn = [(rng.random(len(p)) < p).astype(np.float64) for _ in range(_DRAWN)]
+    return float(np.mean([metrics.ece(y, p) for y in drawn]))
+
+
+def centred(p: Array, share: float) -> Array:
+    """Probabilities moved by one log-odds so that their mean is `share`."""
+    score = logit(np.clip(p, 1e-12, 1 - 1e-12))
+    return np.asarray(expit(score + brentq(lambda by: expit(score + by).mean() - share, -60, 60)))
 
 
 def score_values(support: Rows, query: Rows, prediction: Prediction) -> dict[str, float]:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from harness import choose, parser, run
+from harness import choose, kept, parser, run, unseen
 
-from molmeta.checkpoint import load_checkpoint
 from molmeta.data.corpus import Corpus, build_corpus
 from molmeta.evaluation import needs_of
 
@@ -40,7 +39,6 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     made = parser(__doc__ or "")
     made.add_argument("--metrics", nargs="+", default=["delta_auprc"])
-    made.add_argument("--unseen", action="store_true", help="only compounds that are new to the checkpoint")
     return made.parse_args()
 
 
@@ -68,14 +66,6 @@ def describe(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def unseen(corpus: Corpus, checkpoints: list[str]) -> Corpus:
-    """Without the compounds that one of the checkpoints knows."""
-    known = np.zeros(len(corpus.smiles), dtype=bool)
-    for checkpoint in checkpoints:
-        known |= load_checkpoint(checkpoint).knows(corpus.smiles).numpy()
-    return kept(corpus, (corpus.mol >= 0) & ~known[corpus.mol])
-
-
 def shuffled(corpus: Corpus) -> Corpus:
     """At most MOST measurements of each set, drawn at random."""
     order = np.random.default_rng(0).permutation(len(corpus.assay))
@@ -84,19 +74,6 @@ def shuffled(corpus: Corpus) -> Corpus:
         mine = order[corpus.assay[order] == assay]
         rank[mine] = np.arange(len(mine))
     return kept(corpus, rank < MOST)
-
-
-def kept(corpus: Corpus, keep: np.ndarray) -> Corpus:
-    return Corpus(
-        mols=corpus.mols,
-        smiles=corpus.smiles,
-        assays=corpus.assays,
-        assay=corpus.assay[keep],
-        mol=corpus.mol[keep],
-        label=corpus.label[keep],
-        value=corpus.value[keep],
-        relation=corpus.relation[keep],
-    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness import choose, parser, run
+from harness import choose, parser, run, unseen
 
 from molmeta.data.corpus import Corpus
 from molmeta.data.fsmol import read_fsmol
@@ -27,7 +27,8 @@ def main() -> None:
     for file, roles in FOLDS.items():
         kept = tuple(role for role in roles if role in options.roles)
         if kept:
-            corpora.append(scored(read_fsmol(options.data / file, needs_of(methods), options.workers, kept)))
+            corpus = scored(read_fsmol(options.data / file, needs_of(methods), options.workers, kept))
+            corpora.append(unseen(corpus, options.checkpoint) if options.unseen else corpus)
     run(corpora, methods, options, options.metrics, options.protocol)
 
 

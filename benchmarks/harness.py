@@ -7,9 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from molmeta.checkpoint import load_checkpoint
@@ -37,6 +39,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--draws", type=int, default=10)
     made.add_argument("--against", default=REFERENCE, help="method that the others are compared with")
     made.add_argument("--limit", type=int, help="only the first so many assays of each table")
+    made.add_argument("--unseen", action="store_true", help="only compounds that are new to the checkpoints")
     made.add_argument("--workers", type=int, default=1)
     made.add_argument("--out", type=Path, help="JSON; the scored draws go to a .csv of the same name")
     return made
@@ -56,6 +59,20 @@ def choose(checkpoints: Sequence[str], heads: Sequence[str], names: Sequence[str
     if missing:
         raise SystemExit(f"none of {', '.join(checkpoints)} has a head {', '.join(sorted(missing))}")
     return methods
+
+
+def unseen(corpus: Corpus, checkpoints: Sequence[str]) -> Corpus:
+    """Without the measurements of compounds that one of the checkpoints knows."""
+    known = np.zeros(len(corpus.smiles), dtype=bool)
+    for checkpoint in checkpoints:
+        known |= load_checkpoint(checkpoint).knows(corpus.smiles).numpy()
+    return kept(corpus, (corpus.mol >= 0) & ~known[corpus.mol])
+
+
+def kept(corpus: Corpus, keep: np.ndarray) -> Corpus:
+    """The measurements bool[r] of a corpus."""
+    rows = {name: getattr(corpus, name)[keep] for name in ("assay", "mol", "label", "value", "relation")}
+    return replace(corpus, **rows)
 
 
 def run(

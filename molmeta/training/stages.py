@@ -31,7 +31,7 @@ from molmeta.training.pretrain import Multitask
 from molmeta.training.report import Diverged, Progress, TrainReport
 from molmeta.training.start import take_over
 from molmeta.training.state import pack, read_state, unpack, write_state
-from molmeta.training.validation import Score, validate
+from molmeta.training.validation import Score, check, validate
 
 _SAMPLE = 1024  # compounds from which the length of an embedding is taken
 STATE, BEST, LOG = "state.safetensors", "best.safetensors", "train.jsonl"
@@ -61,6 +61,7 @@ class Run:
 
     def read(self, data: Path) -> None:
         self.corpora: Corpora = load_corpora(self.config.data, data, self.out / "cache", self.learner.needs)
+        check(self.corpora.valid, self.config.validation)
 
     def restore(self) -> None:
         if not (self.out / STATE).exists():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from molmeta.data.corpus import Corpus
+from molmeta.data.protocol import fsmol, measured, sample_draws
+from molmeta.errors import NotEnoughData
 from molmeta.evaluation import evaluate, methods_of
 from molmeta.learner import Learner
 from molmeta.training.config import Validation
@@ -34,6 +36,23 @@ class Score:
         """All numbers by name, for logs."""
         sizes = {f"delta_auprc@{k}": round(value, 4) for k, value in self.by_size.items()}
         return {**sizes, "delta_auprc": round(self.delta_auprc, 4), "nll": round(self.nll, 4)}
+
+
+def check(corpus: Corpus, config: Validation) -> None:
+    """Sees to it that validation will have something to score, before hours are spent.
+
+    Raises
+    ------
+    NotEnoughData
+        No assay allows a single draw of any of the sizes.
+    """
+    rows = (fsmol(measured(corpus, name, "classification")) for name in corpus.assays.index)
+    if not any(True for one in rows for k in config.support_sizes for _ in sample_draws(one, k, 1)):
+        sizes = ", ".join(map(str, config.support_sizes))
+        raise NotEnoughData(
+            f"none of {len(corpus)} validation assays can be split into {sizes} compounds and a rest with "
+            "both classes in each; give larger assays or lower validation.support_sizes"
+        )
 
 
 def validate(learner: Learner, corpus: Corpus, head: str, config: Validation) -> Score:

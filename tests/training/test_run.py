@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from molmeta.checkpoint import load_checkpoint
-from molmeta.errors import ConfigError, RefusedError
+from molmeta.errors import ConfigError, NotEnoughData, RefusedError
 from molmeta.training import train
 
 # Says when a step is done, so that kills can be aimed at steps of every stage.
@@ -144,6 +144,17 @@ def test_new_heads_start_from_the_encoder_of_a_checkpoint(
     assert any(key.startswith("heads.evidence.panels") for key in shared)
     assert all(torch.equal(want[key], got[key]) for key in shared)
     assert "heads.dkt.log_length" in got
+
+
+def test_assays_that_are_too_small_for_validation_are_found_before_training(
+    corpus_folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "large.toml"
+    text = (corpus_folder / "tiny.toml").read_text().replace("support_sizes = [16]", "support_sizes = [64]")
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(NotEnoughData, match=r"none of .* validation assays can be split into 64 compounds"):
+        train(config, tmp_path / "large", data=corpus_folder)
+    assert not (tmp_path / "large" / "train.jsonl").exists()
 
 
 def test_another_encoder_is_no_start(unbroken: Path, corpus_folder: Path, tmp_path: Path) -> None:
