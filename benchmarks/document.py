@@ -13,11 +13,17 @@ import argparse
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from molmeta.checkpoint import shipped
+
 NAMES = {
     "evidence": "**molmeta**: GP averaged by evidence",
+    "fast-dev evidence": "**molmeta**, model fast",
+    "extra evidence": "**molmeta**, with 1,595 more assays in training",
+    "profiled": "molmeta, which looks up what training tasks measured of the compound (†)",
     "average": "molmeta, average of its heads",
     "adkf": "ADKF (fitted to each assay)",
     "dkt": "DKT (shared hyper-parameters)",
@@ -45,10 +51,13 @@ STRATA = {
     "tdc": "TDC",
     "muv": "MUV",
     "toxcast": "ToxCast, test tasks",
+    "tox21": "Tox21, test tasks",
+    "sider": "SIDER, test tasks",
 }
 # {{FILE TABLE STRATUM}} or {{FILE TABLE STRATUM: METRIC}} in the prose, for instance
-# {{fsmol means dev other}}.
+# {{fsmol means dev other}}; {{FILE TABLE}} for any other list of records; {{shipped models}}.
 _MARK = re.compile(r"^\{\{(\w+) (means|differences) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
+_LIST = re.compile(r"^\{\{(\w+) (\w+)\}\}$", re.M)
 _PROSE = Path(__file__).with_name("benchmark.md.in")
 
 
@@ -71,10 +80,37 @@ def main() -> None:
             means[f"{mark[1]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(rows, mark[3])
         return render(rows, mark[3], mark[2] == "differences")
 
-    options.document.write_text(_MARK.sub(table, _PROSE.read_text(encoding="utf-8")), encoding="utf-8")
+    def records(mark: re.Match[str]) -> str:
+        if mark[1] == "shipped":
+            return listed(shipped_models())
+        return listed(json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))[mark[2]])
+
+    prose = _PROSE.read_text(encoding="utf-8")
+    options.document.write_text(_LIST.sub(records, _MARK.sub(table, prose)), encoding="utf-8")
     path = options.model / "metrics.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {"docs/benchmark.md": means}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def listed(rows: list[dict[str, Any]]) -> str:
+    """Records as a table, a column for each of their keys."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    for row in rows:
+        lines.append("| " + " | ".join(as_text(value) for value in row.values()) + " |")
+    return "\n".join(lines)
+
+
+def as_text(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def shipped_models() -> list[dict[str, Any]]:
+    """What the shipped models were trained on, and for how long."""
+    found = [
+        json.loads((folder / "config.json").read_text(encoding="utf-8")) for folder in shipped().values()
+    ]
+    keys = ("name", "assays", "compounds", "measurements", "seconds", "device")
+    return [{key: config["info"][key] for key in keys} for config in found]
 
 
 def by_method(rows: pd.DataFrame, stratum: str) -> dict[str, dict[str, float]]:

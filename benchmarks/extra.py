@@ -1,11 +1,11 @@
 """What more assays bring: a data folder of FS-Mol train and of the antiviral and antimicrobial assays.
 
     python benchmarks/extra.py DATA_DIR/fsmol DATA_DIR/organisms/assays.csv.gz -o data-extra
-    molmeta train data-extra/extra-dev.toml --data data-extra -o runs/extra-dev
+    molmeta train benchmarks/base-dev.toml --data data-extra -o runs/extra
 
-The recipe is that of base-dev.toml, and the added assays get the role "train". Left out are those
-that measure fewer than FEWEST compounds or one class only, and those that share more than SHARED of
-their compounds with one assay on which choices are made or reported.
+The added assays get the role "train". Left out are those that measure fewer than FEWEST compounds or
+one class only, and those that share more than SHARED of their compounds with one assay on which choices
+are made or reported.
 """
 
 from __future__ import annotations
@@ -36,9 +36,6 @@ def main() -> None:
     shutil.copyfile(options.fsmol / "valid.csv.gz", options.out / "valid.csv.gz")
     pd.concat([train, added]).to_csv(options.out / "train.csv.gz", index=False)
     pd.concat([assays, described(added)]).to_csv(options.out / "assays.csv", index_label="assay")
-    recipe = Path(__file__).with_name("base-dev.toml").read_text(encoding="utf-8")
-    named = recipe.replace('name = "base-dev"', 'name = "extra-dev"')
-    (options.out / "extra-dev.toml").write_text(named, encoding="utf-8")
     print(f"{added['assay'].nunique()} assays with {len(added)} measurements beside FS-Mol in {options.out}")
 
 

@@ -34,10 +34,12 @@ def models(
         return
     for model in found:
         render.line(f"{model['name']}  {model['bytes'] / 1e6:.1f} MB  heads: {', '.join(model['heads'])}")
-        for title, part in (("trained on", model["info"]), ("measured", model["metrics"])):
-            for name, value in _flat(part):
-                render.line(f"  {title}  {name}: {render.text(value)}")
-    render.line("Next: molmeta models --card NAME for data, licence, protocol and limits of a model")
+        head = model["heads"][0]
+        validation = model["metrics"].get("validation", {}).get(head, {})
+        for title, part in (("training", model["info"]), (f"validation of {head}", validation)):
+            if part:
+                render.line(f"  {title}: {', '.join(f'{k} {render.text(v)}' for k, v in part.items())}")
+    render.line("Next: molmeta models --card NAME for data, licence and limits; --json for all numbers")
 
 
 def _describe(folder: Any) -> dict[str, Any]:
@@ -52,14 +54,3 @@ def _describe(folder: Any) -> dict[str, Any]:
         "info": config.get("info", {}),
         "metrics": json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {},
     }
-
-
-def _flat(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str | float]]:
-    """Leaves of nested mappings, each with the path of names that leads to it."""
-    out: list[tuple[str, str | float]] = []
-    for name, value in content.items():
-        if isinstance(value, dict):
-            out += _flat(value, f"{prefix}{name} ")
-        elif isinstance(value, str | int | float):
-            out.append((f"{prefix}{name}", value))
-    return out

@@ -1,4 +1,4 @@
-"""The shipped model: what it must come with, and predictions that must not drift."""
+"""The shipped models: what they must come with, and predictions that must not drift."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import molmeta
 import molmeta.assays
 from molmeta.checkpoint import WEIGHTS, find_checkpoint, load_checkpoint, shipped
 
-GOLDEN = Path(__file__).parent / "golden" / "base.json"
+GOLDEN = Path(__file__).parent / "golden"
 
 
-def test_base_is_there_and_small() -> None:
-    folder = find_checkpoint("base")
-    assert (folder / WEIGHTS).stat().st_size <= 20e6
-    learner = load_checkpoint("base")
+@pytest.mark.parametrize(("name", "most"), [("base", 20e6), ("fast", 10e6)])
+def test_a_model_is_there_and_small(name: str, most: float) -> None:
+    assert (find_checkpoint(name) / WEIGHTS).stat().st_size <= most
+    learner = load_checkpoint(name)
     assert learner.default_head == "evidence"
     assert learner.info["assays"] == 4935
+
+
+def test_fast_needs_less_of_a_compound() -> None:
+    assert load_checkpoint("fast").needs < load_checkpoint("base").needs
 
 
 @pytest.mark.parametrize("folder", shipped().values(), ids=lambda folder: folder.name)
@@ -36,11 +40,12 @@ def test_a_model_comes_with_its_papers(folder: Path) -> None:
     assert {json.loads(line)["stage"] for line in lines} >= {"pretrain", *load_checkpoint(folder).heads}
 
 
+@pytest.mark.parametrize("model", ["base", "fast"])
 @pytest.mark.parametrize("name", ["bbb", "logp"])
-def test_predictions_do_not_drift(name: str) -> None:
+def test_predictions_do_not_drift(name: str, model: str) -> None:
     """Regenerate with `python tests/golden/regenerate.py` where a change of the numbers is meant."""
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))[name]
-    predictor = molmeta.adapt(molmeta.assays.path(name), device="cpu", verdict=False)
+    golden = json.loads((GOLDEN / f"{model}.json").read_text(encoding="utf-8"))[name]
+    predictor = molmeta.adapt(molmeta.assays.path(name), model=model, device="cpu", verdict=False)
     got = predictor.predict(golden["smiles"])
     for column in ("mm_score", "mm_std", "mm_low", "mm_high"):
         np.testing.assert_allclose(got[column], golden[column], atol=1e-4, rtol=1e-4)
