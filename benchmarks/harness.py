@@ -66,7 +66,10 @@ def unseen(corpus: Corpus, checkpoints: Sequence[str]) -> Corpus:
     known = np.zeros(len(corpus.smiles), dtype=bool)
     for checkpoint in checkpoints:
         known |= load_checkpoint(checkpoint).knows(corpus.smiles).numpy()
-    return kept(corpus, (corpus.mol >= 0) & ~known[corpus.mol])
+    read = corpus.mol >= 0
+    new = read & ~known[corpus.mol]
+    print(f"{new.sum() / read.sum():.1%} of {read.sum()} measurements are of compounds that are new to it")
+    return kept(corpus, new)
 
 
 def kept(corpus: Corpus, keep: np.ndarray) -> Corpus:
