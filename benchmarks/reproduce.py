@@ -76,9 +76,8 @@ def run(words: list[str], target: Path | None, workers: int) -> None:
     log.parent.mkdir(exist_ok=True)
     with log.open("w", encoding="utf-8") as stream:
         code = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
-    print(
-        f"  {'done' if code == 0 else f'failed with {code}, see {log}'}, {time.perf_counter() - started:.0f} s"
-    )
+    became = "done" if code == 0 else f"failed with {code}, see {log}"
+    print(f"  {became}, {time.perf_counter() - started:.0f} s")
 
 
 if __name__ == "__main__":
