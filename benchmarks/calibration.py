@@ -6,13 +6,16 @@ DATA_DIR and the assays are those of `benchmarks/fsmol.py`. Every method goes th
 does after conditioning: Platt scaling, prediction sets and intervals from held-out compounds of the support
 set and of earlier assays. For the default head, these are the reserved assays of its training; for the
 baselines of `--calibrate`, under "calibrated NAME", those with the role valid_select. Baselines as they are
-stand under NAME.
+stand under NAME. With `--prior SHARE`, actives are taken out of the query until they are that share of it,
+as they are rarer in a library than among the compounds that were chosen to be measured; "told" are the
+probabilities of one who knows that share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +30,12 @@ from molmeta import metrics
 from molmeta.calibration import LEVEL, Outcome, calibrate
 from molmeta.checkpoint import load_checkpoint
 from molmeta.chem.batch import MolBatch
-from molmeta.conformity import Conformity
+from molmeta.conformity import Conformity, log_odds
 from molmeta.crossvalidation import draw_folds, predict_held_out
 from molmeta.data.corpus import Corpus
 from molmeta.data.episode import Labelled
 from molmeta.data.fsmol import read_fsmol
-from molmeta.data.protocol import Rows
+from molmeta.data.protocol import Draw, Rows, sample_draws
 from molmeta.encoders.base import Encoder
 from molmeta.evaluation import Method, baselines, evaluate, needs_of
 from molmeta.heads.base import Conditioned, Head
@@ -48,7 +51,7 @@ FEWEST = 10  # exact values in a query
 _DRAWN = 20  # sets of labels drawn from the probabilities, for the noise floor
 # Draws are summed up assay by assay; of a coverage, also the share of assays in which it is 80 % or more.
 CLASSES = (
-    *("nll", "brier", "ece", "ece_floor", "ece_excess", "ece_centred"),
+    *("nll", "nll_told", "brier", "ece", "ece_floor", "ece_excess", "ece_centred"),
     *("coverage_active", "coverage_inactive"),
     *("singletons", "empty", "error_sure", "error_unsure"),
 )
@@ -60,7 +63,11 @@ def main() -> None:
     made = parser(__doc__ or "")
     made.set_defaults(sizes=[8, 16, 32, 64, 128], draws=2, baselines=["rf", "knn", "gp-tanimoto"])
     made.add_argument("--calibrate", nargs="*", default=["gp-tanimoto"], help="baselines to calibrate too")
+    made.add_argument(
+        "--prior", type=float, help="share of the query that is active; as it comes, if not given"
+    )
     options = made.parse_args()
+    draw = sample_draws if options.prior is None else partial(shifted_draws, share=options.prior)
     (checkpoint,) = options.checkpoint
     learner = load_checkpoint(checkpoint)
     name = learner.default_head
@@ -81,6 +88,8 @@ def main() -> None:
         "classification": (CLASSES, score_classes),
         "regression": (VALUES, score_values),
     }
+    if options.prior is not None:
+        del kinds["regression"]
     for kind, (names, score) in kinds.items():
         table = pd.concat(
             [
@@ -93,7 +102,8 @@ def main() -> None:
                     kind,
                     None,
                     options.workers,
-                    score=score,
+                    draw,
+                    score,
                 )
                 for c in corpus
             ],
@@ -104,8 +114,9 @@ def main() -> None:
         rows += [part[part["stratum"] == STRATUM] for part in found]
         rows.append(often(table, assays, kind))
         if kind == "classification":
-            pooled, curves = reliability(table, assays)
-            rows.append(pooled)
+            pooled, curves = reliability(table, "p", "ece_pooled")
+            told, _ = reliability(table, "told", "ece_pooled_told")
+            rows += [pooled, told]
     means = pd.concat(rows, ignore_index=True)
     for (kind, metric), part in means.groupby(["kind", "metric"], sort=False):
         print(
@@ -121,6 +132,16 @@ def split(corpora: Sequence[Corpus], limit: int | None) -> tuple[Corpus, list[Co
     (select,) = [c.select(list(c.assays.index[chosen])) for c, chosen in folds if chosen.any()]
     reported = [STRATA[STRATUM](c.assays) for c in corpora]
     return select, [c.select(list(c.assays.index[r][:limit])) for c, r in zip(corpora, reported, strict=True)]
+
+
+def shifted_draws(rows: Rows, k: int, n: int, share: float) -> Iterator[Draw]:
+    """The usual draws, with as many actives left in the query as make that share of it; at least one."""
+    for draw in sample_draws(rows, k, n):
+        active = rows.y[draw.query] > 0.5
+        left = max(1, round(share / (1 - share) * int((~active).sum())))
+        if left <= int(active.sum()):
+            chosen = np.random.default_rng(draw.seed).permutation(draw.query[active])[:left]
+            yield Draw(draw.seed, draw.support, np.sort(np.concatenate([draw.query[~active], chosen])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +193,8 @@ def score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[st
     p = prediction.probability.double().numpy() if outcome is None else outcome.value
     rng = np.random.default_rng(0)
     calibrated, floor = metrics.ece(y, p), noise_floor(p, rng)
-    told = centred(p, float(y.mean()))
+    centre = centred(p, float(y.mean()))
+    told = expit(logit(np.clip(p, 1e-12, 1 - 1e-12)) + log_odds(y) - log_odds(support.y))
     wrong, sure = (p >= 0.5) != (y > 0.5), np.argsort(-np.abs(p - 0.5), kind="stable")
     half = len(y) // 2
     found = {
@@ -181,11 +203,13 @@ def score_classes(support: Rows, query: Rows, prediction: Prediction) -> dict[st
         "ece": calibrated,
         "ece_floor": floor,
         "ece_excess": calibrated - floor,
-        "ece_centred": metrics.ece(y, told) - noise_floor(told, rng),
+        "ece_centred": metrics.ece(y, centre) - noise_floor(centre, rng),
+        "nll_told": metrics.log_loss(y, told),
         "error_sure": float(wrong[sure[:half]].mean()),
         "error_unsure": float(wrong[sure[half:]].mean()),
         "y": y,
         "p": p,
+        "told": told,
     }
     if outcome is not None:
         active, inactive = outcome.maybe_active, outcome.maybe_inactive
@@ -250,15 +274,16 @@ def often(table: pd.DataFrame, assays: pd.DataFrame, kind: Kind) -> pd.DataFrame
     return pd.concat(rows, ignore_index=True)
 
 
-def reliability(table: pd.DataFrame, assays: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Expected calibration error over all compounds of all assays, and the curve behind it."""
+def reliability(table: pd.DataFrame, column: str, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Expected calibration error of the probabilities in a column over all compounds of all assays, under the
+    name of a metric, and the curve behind it."""
     rows, curves = [], {}
     for (method, k), part in table.groupby(["method", "k"], sort=False):
-        y, p = (np.concatenate(part[name].to_list()) for name in ("y", "p"))
+        y, p = (np.concatenate(part[values].to_list()) for values in ("y", column))
         rows.append({"method": method, "k": k, "mean": metrics.ece(y, p, BINS), "n": part["assay"].nunique()})
         bins = np.array_split(np.argsort(p, kind="stable"), BINS)
         curves[f"{method} {k}"] = [[float(p[b].mean()), float(y[b].mean()), len(b)] for b in bins]
-    pooled = pd.DataFrame(rows).assign(metric="ece_pooled", kind="classification", stratum=STRATUM)
+    pooled = pd.DataFrame(rows).assign(metric=name, kind="classification", stratum=STRATUM)
     return pooled, curves
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,9 @@ STRATA = {
     "sider": "SIDER, test tasks",
 }
 # {{FILE TABLE STRATUM}} or {{FILE TABLE STRATUM: METRIC}} in the prose, for instance
-# {{fsmol means dev other}}; {{FILE TABLE}} for any other list of records; {{shipped models}}.
-_MARK = re.compile(r"^\{\{(\w+) (means|differences) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
+# {{fsmol means dev other}}; "wins" in place of "means" for wins of the default; {{FILE TABLE}} for any
+# other list of records; {{shipped models}}.
+_MARK = re.compile(r"^\{\{(\w+) (means|differences|wins) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
 _LIST = re.compile(r"^\{\{(\w+) (\w+)\}\}$", re.M)
 _PROSE = Path(__file__).with_name("benchmark.md.in")
 
@@ -74,11 +76,11 @@ def main() -> None:
 
     def table(mark: re.Match[str]) -> str:
         found = json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))
-        rows = pd.DataFrame(found[mark[2]])
+        rows = pd.DataFrame(found["differences" if mark[2] == "wins" else mark[2]])
         rows = rows[rows["metric"] == (mark[4] or rows["metric"].iloc[0])]
         if mark[2] == "means":
             means[f"{mark[1]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(rows, mark[3])
-        return render(rows, mark[3], mark[2] == "differences")
+        return render(rows, mark[3], CELLS[mark[2]])
 
     def records(mark: re.Match[str]) -> str:
         if mark[1] == "shipped":
@@ -122,7 +124,7 @@ def by_method(rows: pd.DataFrame, stratum: str) -> dict[str, dict[str, float]]:
     }
 
 
-def render(rows: pd.DataFrame, stratum: str, differences: bool) -> str:
+def render(rows: pd.DataFrame, stratum: str, cell: Callable[[pd.Series], str]) -> str:
     """A row a method, a column a support size; differences are those of the reference to each method."""
     rows = rows[rows["stratum"] == stratum]
     sizes = sorted(rows["k"].unique())
@@ -134,18 +136,29 @@ def render(rows: pd.DataFrame, stratum: str, differences: bool) -> str:
         cells = []
         for k in sizes:
             found = rows[(rows["method"] == method) & (rows["k"] == k)]
-            cells.append("".join(cell(r, differences) for _, r in found.iterrows()) or "–")
+            cells.append("".join(cell(r) for _, r in found.iterrows()) or "–")
         lines.append(f"| {NAMES.get(method, method)} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def cell(row: pd.Series, difference: bool) -> str:
-    """Mean and standard error; bold where the reference is better by two of them."""
-    if not difference:
-        return f"{row['mean']:.3f}" + (f" ± {row['se']:.3f}" if pd.notna(row["se"]) else "")
+def mean(row: pd.Series) -> str:
+    """With its standard error, if there is one."""
+    return f"{row['mean']:.3f}" + (f" ± {row['se']:.3f}" if pd.notna(row["se"]) else "")
+
+
+def wins(row: pd.Series) -> str:
+    """Of the reference; a tie counts half."""
+    return f"{(1 - row['wins']) * row['n']:g} of {row['n']}"
+
+
+def difference(row: pd.Series) -> str:
+    """Of the reference, with its standard error; bold where it is better by two of them."""
     gain = 0.0 - row["mean"]
     text = f"{gain:+.3f} ± {row['se']:.3f}"
     return f"**{text}**" if 0 < 2 * row["se"] <= gain else text
+
+
+CELLS: dict[str, Callable[[pd.Series], str]] = {"means": mean, "differences": difference, "wins": wins}
 
 
 if __name__ == "__main__":
