@@ -24,6 +24,10 @@ def score(
         str | None, typer.Option("-o", "--out", help="Table; default LIBRARY.ASSAY.csv, here; - is stdout.")
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Write only the best rows, best first.")] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="Share of the library that is active, if it differs from that of the assay."),
+    ] = None,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     device: Device = "auto",
@@ -36,7 +40,7 @@ def score(
     those of the prediction. A row that cannot be scored says why in mm_status.
     """
     from molmeta.errors import ConfigError
-    from molmeta.predictor import load
+    from molmeta.loading import load
     from molmeta.scoring import score_library
 
     models = [file for file in files if file.endswith(_MODEL)]
@@ -52,6 +56,8 @@ def score(
     if out is not None and out != "-":
         refuse_existing(Path(out), force)
     predictors = [load(model, device=device) for model in models]
+    if prevalence is not None:
+        predictors = [predictor.expecting(prevalence) for predictor in predictors]
     out = out or _default_out(library, [predictor.name for predictor in predictors])
     with render.progress(f"scoring {Path(library).name}") as show:
         report = score_library(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molmeta.adaptation import adapt as adapt
     from molmeta.data.table import read_assay as read_assay
+    from molmeta.loading import load as load
     from molmeta.predictor import Predictor as Predictor
-    from molmeta.predictor import load as load
     from molmeta.scoring import score_library as score_library
 
 __all__ = ["Predictor", "adapt", "load", "read_assay", "score_library"]
@@ -23,7 +23,7 @@ __all__ = ["Predictor", "adapt", "load", "read_assay", "score_library"]
 _HOMES = {
     "Predictor": "molmeta.predictor",
     "adapt": "molmeta.adaptation",
-    "load": "molmeta.predictor",
+    "load": "molmeta.loading",
     "read_assay": "molmeta.data.table",
     "score_library": "molmeta.scoring",
 }

@@ -69,16 +69,18 @@ class Calibration(Protocol):
 
 @dataclass(frozen=True)
 class Platt:
-    """Classes: logit -> slope * logit + offset, the threshold of a call, and the prediction sets.
+    """Classes: logit -> slope * logit + offset + shift, the threshold of a call, and the prediction sets.
 
     Attributes
     ----------
     slope, offset : float
     threshold : float
-        Probability from which on a compound is called active.
+        Probability, without the shift, from which on a compound is called active.
     active_from, inactive_to : float or None
         Logits of the heads from which on, and up to which, a class is in the prediction set; None for
         everywhere.
+    shift : float
+        Log-odds by which actives are more frequent where the model is used than in its assay.
 
     Source: Platt 1999, here with a tight prior around slope 1 and offset 0; class-conditional conformal
     prediction, Vovk 2012, with held-out compounds of this and of earlier assays.
@@ -89,6 +91,7 @@ class Platt:
     threshold: float = 0.5
     active_from: float | None = None
     inactive_to: float | None = None
+    shift: float = 0.0
 
     @classmethod
     def fit(cls, logit: Array, y: Array, conformity: Conformity) -> Platt:
@@ -109,16 +112,15 @@ class Platt:
     def apply(self, prediction: Prediction) -> Outcome:
         assert isinstance(prediction, Bernoulli)
         raw = _numpy(prediction.logit)
-        logit = self.slope * raw + self.offset
-        std = self.slope * _numpy(prediction.logit_std)
-        p = _sigmoid(logit)
+        own = self.slope * raw + self.offset
+        logit, std = own + self.shift, self.slope * _numpy(prediction.logit_std)
         return Outcome(
             latent=logit,
-            value=p,
+            value=_sigmoid(logit),
             std=(_sigmoid(logit + std) - _sigmoid(logit - std)) / 2,
             low=_sigmoid(logit - _GAUSSIAN_QUANTILE * std),
             high=_sigmoid(logit + _GAUSSIAN_QUANTILE * std),
-            call=(p >= self.threshold).astype(np.float64),
+            call=(_sigmoid(own) >= self.threshold).astype(np.float64),
             maybe_active=raw >= (-math.inf if self.active_from is None else self.active_from),
             maybe_inactive=raw <= (math.inf if self.inactive_to is None else self.inactive_to),
         )

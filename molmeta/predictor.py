@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from scipy.special import logit
 
 from molmeta.adaptreport import AdaptReport
-from molmeta.bundle import Origin, read_bundle, rounded, write_bundle, write_reference
+from molmeta.bundle import Origin, write_bundle, write_reference
 from molmeta.calibration import Conformal, Outcome, Platt
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.rows import features_of
 from molmeta.chem.similarity import tanimoto
 from molmeta.chem.smiles import read_smiles
+from molmeta.conformity import log_odds
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.domain import Domain, spread
-from molmeta.ensemble import Ensemble, pick_device
-from molmeta.errors import CheckpointError, NotEnoughData, RefusedError
+from molmeta.ensemble import Ensemble
+from molmeta.errors import ConfigError, NotEnoughData, RefusedError
 from molmeta.heads.base import Conditioned
 from molmeta.prediction import Prediction, overwrite
 
@@ -98,6 +98,31 @@ class Predictor:
         return pd.concat(frames, ignore_index=True).set_axis(
             pd.RangeIndex(len(cells)) if index is None else index, axis=0
         )
+
+    def expecting(self, prevalence: float) -> Predictor:
+        """The same model for a library of which another share is active than of the labelled compounds.
+
+        Probabilities, with their intervals, move by the change of the log-odds; the order of the compounds,
+        their calls and their prediction sets stay.
+
+        Parameters
+        ----------
+        prevalence : float
+            Share of actives that is expected, between 0 and 1.
+
+        Raises
+        ------
+        ConfigError
+            A share that is none, or a model of values.
+
+        Source: Saerens et al. 2002, Neural Comput. 14, 21, equation 2.4 (posteriors under new priors).
+        """
+        if not isinstance(self.calibration, Platt):
+            raise ConfigError(f"{self.name} predicts values; a prevalence is for classes")
+        if not 0 < prevalence < 1:
+            raise ConfigError(f"prevalence={prevalence} is no share of compounds; wanted 0 < prevalence < 1")
+        shift = float(logit(prevalence)) - log_odds(np.array(self.support.values))
+        return replace(self, calibration=replace(self.calibration, shift=shift))
 
     def predict_rows(self, found: Sequence[Molecule | Rejection], mols: MolBatch) -> pd.DataFrame:
         """One row per outcome of reading, in order; `mols` has the features of the molecules among them."""
@@ -217,34 +242,3 @@ class Predictor:
         std = spread(prediction).cpu().double().numpy()
         inside = self.domain.contains(similarity, std) | (places >= 0)
         return self.calibration.apply(prediction), similarity, nearest, inside
-
-
-def load(path: str | Path, *, device: str = "auto") -> Predictor:
-    """The model of a `.molmeta` file.
-
-    Raises
-    ------
-    CheckpointError
-        Missing, damaged, of a newer format, or a reference to a checkpoint that is not the same.
-    """
-    learner, state = read_bundle(Path(path))
-    try:
-        support = TypeAdapter(Support).validate_python(state["support"])
-        kind = Platt if support.target.kind == "classification" else Conformal
-        weights = TypeAdapter(dict[str, float]).validate_python(state["weights"])
-        return Predictor(
-            ensemble=Ensemble(rounded(learner).to(pick_device(device)), _known(weights, list(learner.heads))),
-            support=support,
-            calibration=TypeAdapter[Any](kind).validate_python(state["calibration"]),
-            domain=TypeAdapter(Domain).validate_python(state["domain"]),
-            report=TypeAdapter(AdaptReport).validate_python(state["report"]),
-            origin=TypeAdapter(Origin | None).validate_python(state["source"]),
-        )
-    except (KeyError, ValidationError) as error:
-        raise CheckpointError(f"{path} is not a complete molmeta model ({error}); adapt again") from error
-
-
-def _known(weights: dict[str, float], heads: Collection[str]) -> dict[str, float]:
-    if not weights or not set(weights) <= set(heads):
-        raise CheckpointError(f"the model averages heads {sorted(weights)}, but holds {sorted(heads)}")
-    return weights

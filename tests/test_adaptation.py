@@ -216,7 +216,7 @@ def test_fine_tuning_is_kept_only_where_it_pays(n: int, tmp_path: Path):
 
 
 def test_fine_tuned_weights_are_the_ones_that_are_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from molmeta.predictor import load
+    from molmeta.loading import load
 
     monkeypatch.setattr("molmeta.fitting.RATE", 1e-2)
     monkeypatch.setattr("molmeta.adaptation._pays", lambda mean, error: True)

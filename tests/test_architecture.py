@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "assays", "models", "units", "prediction", "chem", "data", "encoders", "heads", "conformity",
     "learner", "checkpoint", "bundle", "metrics", "crossvalidation", "calibration", "domain", "verdict",
-    "ensemble", "adaptreport", "predictor", "fitting", "adaptation", "scores", "evaluation", "summary",
-    "training", "sinks", "scoring", "suggest", "explain", "report",
+    "ensemble", "adaptreport", "predictor", "loading", "fitting", "adaptation", "scores", "evaluation",
+    "summary", "training", "sinks", "scoring", "suggest", "explain", "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

@@ -16,7 +16,8 @@ from molmeta.adaptation import adapt
 from molmeta.checkpoint import save_checkpoint
 from molmeta.errors import CheckpointError, ConfigError, RefusedError
 from molmeta.learner import Learner
-from molmeta.predictor import Predictor, load
+from molmeta.loading import load
+from molmeta.predictor import Predictor
 
 COMMON = ["mm_status", "mm_smiles", "mm_score"]
 REST = [
@@ -101,6 +102,35 @@ def test_another_spelling_and_other_company_change_nothing(bbb: Predictor):
     alone = bbb.predict(spellings[0])
     assert together.mm_smiles[1:6].nunique() == 1
     np.testing.assert_allclose(numbers(together)[1:6], np.repeat(numbers(alone), 5, 0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("prevalence", [0.01, 0.9])
+def test_another_prevalence_moves_probabilities_alone(bbb: Predictor, prevalence: float):
+    own, moved = bbb.predict(QUERIES), bbb.expecting(prevalence).predict(QUERIES)
+    same = ["mm_status", "mm_smiles", "mm_call", "mm_in_domain", "mm_nearest", "mm_set"]
+    pd.testing.assert_frame_equal(own[same], moved[same])
+    (by,) = set((moved["mm_score"] - own["mm_score"]).dropna().round(9))
+    shares = np.array(bbb.support.values)
+    n_active = shares.sum()
+    odds = np.log((n_active + 0.5) / (len(shares) - n_active + 0.5))
+    assert by == pytest.approx(np.log(prevalence / (1 - prevalence)) - odds)
+    for column in ("mm_probability", "mm_low", "mm_high"):
+        before, after = (np.log(p / (1 - p)) for p in (own[column].dropna(), moved[column].dropna()))
+        np.testing.assert_allclose(after - before, by, atol=1e-6)
+
+
+def test_a_prevalence_is_told_once(bbb: Predictor, tmp_path: Path):
+    once = bbb.expecting(0.05)
+    pd.testing.assert_frame_equal(bbb.expecting(0.5).expecting(0.05).predict(QUERIES), once.predict(QUERIES))
+    once.save(tmp_path / "rare.molmeta")
+    pd.testing.assert_frame_equal(load(tmp_path / "rare.molmeta").predict(QUERIES), once.predict(QUERIES))
+
+
+def test_a_prevalence_that_is_none_is_told(bbb: Predictor, logp: Predictor):
+    with pytest.raises(ConfigError, match=r"prevalence=1\.5 is no share"):
+        bbb.expecting(1.5)
+    with pytest.raises(ConfigError, match="predicts values"):
+        logp.expecting(0.1)
 
 
 def test_a_salt_is_its_parent(bbb: Predictor):

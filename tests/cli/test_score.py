@@ -36,6 +36,17 @@ def test_one_row_for_each_row(run, model, library, tmp_path):
     assert table[2]["mm_score"] == ""
 
 
+def test_a_prevalence_moves_probabilities(run, model, library, tmp_path):
+    for name, more in (("own", ()), ("rare", ("--prevalence", "0.01"))):
+        assert run("score", model, library, "-o", tmp_path / f"{name}.csv", *more).code == 0
+    own, rare = (
+        [float(row["mm_probability"]) for row in rows(tmp_path / f"{name}.csv") if row["mm_status"] == "ok"]
+        for name in ("own", "rare")
+    )
+    assert len(own) == 3
+    assert all(before > after for before, after in zip(own, rare, strict=True))
+
+
 def test_json_counts_every_row(run, model, library):
     found = run("score", model, library, "--json").json
     assert found["read"] == found["scored"] + sum(found["rejected"].values()) == 4
