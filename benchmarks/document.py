@@ -47,7 +47,7 @@ STRATA = {
     "valid_report": "Report assays",
     "valid": "Validation fold",
     "panel": "A compound panel that was measured in training",
-    "all": "All sets",
+    "all": "All together",
     "biogen": "Biogen",
     "tdc": "TDC",
     "muv": "MUV",
