@@ -179,8 +179,11 @@ def _conclude(
     beaten = [name for name in rivals if differences[name][0] > _ENOUGH * differences[name][1]]
     if len(beaten) == len(rivals):
         return "useful", f"better than {' and '.join(_by(name, differences) for name in beaten)} {terms}"
+    # The strongest may be beaten surely, and a weaker one, of which less is known, not.
+    equal = next(name for name in rivals if name not in beaten)
+    gap, se = differences[equal]
     sentence = (
-        f"no better than {NAMES[strongest]}: {scores[MODEL][0]:.2f} against {scores[strongest][0]:.2f}, "
+        f"no better than {NAMES[equal]}: {scores[MODEL][0]:.2f} against {scores[equal][0]:.2f}, "
         f"difference {gap:+.2f} ± {se:.2f} {terms}; better than guessing"
     )
     also = "".join(f" and than {_by(name, differences)}" for name in beaten)

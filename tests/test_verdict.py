@@ -13,7 +13,7 @@ from molmeta.heads.base import Conditioned
 from molmeta.heads.baselines import RandomForest
 from molmeta.prediction import Bernoulli, Gaussian, Prediction
 from molmeta.units import Target
-from molmeta.verdict import _auroc, _delta_auprc, _r2, _rmse, judge
+from molmeta.verdict import _auroc, _conclude, _delta_auprc, _r2, _rmse, judge
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,15 @@ def test_a_model_like_its_baselines_is_called_so():
     found = judge(oracle, assay(45, "classification", signal=True), seed=0)
     assert found.level == "like_baseline"
     assert "no better than" in found.sentence
+
+
+def test_a_baseline_that_is_beaten_is_not_called_equal():
+    differences = {"rf": (0.04, 0.015), "knn": (0.05, 0.03), "guessing": (0.4, 0.05)}
+    scores = {"molmeta": (0.49, 0.02), "rf": (0.45, 0.02), "knn": (0.44, 0.03), "guessing": (0.03, 0.05)}
+    level, sentence = _conclude(differences, scores, "ΔAUPRC", 60, 15)
+    assert level == "like_baseline"
+    assert sentence.startswith("no better than kNN: 0.49 against 0.44, difference +0.05 ± 0.03")
+    assert sentence.endswith("better than guessing and than a random forest by 0.04 ± 0.01")
 
 
 @pytest.mark.parametrize(("n", "kind"), [(3, "classification"), (3, "regression")])
