@@ -4,7 +4,7 @@
 
 RESULTS_DIR holds the JSON files that the marks in benchmarks/benchmark.md.in name; the commands
 that make them stand in the document itself. Nothing in it is typed by hand but the prose of
-benchmarks/benchmark.md.in. The means that it shows go into `metrics.json` of the model too.
+benchmarks/benchmark.md.in. Every figure that it shows goes into `metrics.json` of the model too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMES = {
     "dkt": "DKT (shared hyper-parameters)",
     "mahalanobis": "prototypes, Mahalanobis",
     "proto": "prototypes, Euclidean",
-    "anil": "MAML (ANIL)",
+    "anil": "ANIL (MAML of the last layer)",
     "probe": "linear probe",
     "gp-tanimoto": "GP-Tanimoto on ECFP4",
     "rf": "random forest on ECFP4",
@@ -72,25 +72,28 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     options = parser.parse_args()
 
-    means: dict[str, dict[str, dict[str, float]]] = {}
+    figures: dict[str, Any] = {}
 
     def table(mark: re.Match[str]) -> str:
         found = json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))
         rows = pd.DataFrame(found["differences" if mark[2] == "wins" else mark[2]])
         rows = rows[rows["metric"] == (mark[4] or rows["metric"].iloc[0])]
-        if mark[2] == "means":
-            means[f"{mark[1]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(rows, mark[3])
+        values = ("wins", "n") if mark[2] == "wins" else ("mean", "se")
+        figures[f"{mark[1]} {mark[2]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(
+            rows, mark[3], values
+        )
         return render(rows, mark[3], CELLS[mark[2]])
 
     def records(mark: re.Match[str]) -> str:
-        if mark[1] == "shipped":
-            return listed(shipped_models())
-        return listed(json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))[mark[2]])
+        saved = options.results / f"{mark[1]}.json"
+        shown = shipped_models() if mark[1] == "shipped" else json.loads(saved.read_text("utf-8"))[mark[2]]
+        figures[f"{mark[1]} {mark[2]}"] = shown
+        return listed(shown)
 
     prose = _PROSE.read_text(encoding="utf-8")
     options.document.write_text(_LIST.sub(records, _MARK.sub(table, prose)), encoding="utf-8")
     path = options.model / "metrics.json"
-    content = json.loads(path.read_text(encoding="utf-8")) | {"docs/benchmark.md": means}
+    content = json.loads(path.read_text(encoding="utf-8")) | {"docs/benchmark.md": figures}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -115,11 +118,16 @@ def shipped_models() -> list[dict[str, Any]]:
     return [{key: config["info"][key] for key in keys} for config in found]
 
 
-def by_method(rows: pd.DataFrame, stratum: str) -> dict[str, dict[str, float]]:
-    """Means by method and support size."""
-    chosen = rows[rows["stratum"] == stratum]
+def by_method(
+    rows: pd.DataFrame, stratum: str, values: tuple[str, str]
+) -> dict[str, dict[str, list[float | None]]]:
+    """Two columns (mean and standard error, say) by method and support size; None for what is not known."""
+    chosen = rows[rows["stratum"] == stratum].reindex(columns=[*rows.columns.union(values)])
     return {
-        str(method): {f"@{r['k']}": round(r["mean"], 4) for _, r in part.iterrows()}
+        str(method): {
+            f"@{r['k']}": [round(r[v], 4) if pd.notna(r[v]) else None for v in values]
+            for _, r in part.iterrows()
+        }
         for method, part in chosen.groupby("method", sort=False)
     }
 
