@@ -84,13 +84,30 @@ class Proto(_Prototypical):
     The standard error takes the support set's mean variance per feature as that of each class, so it
     is not zero at one compound per class.
 
-    Source: Snell et al. 2017, Prototypical networks for few-shot learning, eq. 1-2.
+    With a `sharpness` s the means and distances are those of the feature space of the Gaussian kernel
+    k(a, b) = exp(-s |a - b|^2 / 2), in units in which s -> 0 gives the Euclidean ones back. A mean of this
+    space is not one point: it remembers that actives may lie in several places.
+
+    Sources: Snell et al. 2017, Prototypical networks for few-shot learning, eq. 1-2; Gretton et al. 2012,
+    A kernel two-sample test, section 2.2 (means in the feature space of a kernel).
+
+    Parameters
+    ----------
+    sharpness : float or None
+        Where the learned sharpness starts; None is Euclidean.
     """
 
-    def __init__(self, dim: int, project: int | None = None, normalize: bool = True) -> None:
+    def __init__(
+        self, dim: int, project: int | None = None, normalize: bool = True, sharpness: float | None = None
+    ) -> None:
         super().__init__(dim, project, normalize, temperature=10.0 if normalize else 1.0 / (project or dim))
+        if sharpness is not None and sharpness <= 0:
+            raise ConfigError(f"found sharpness = {sharpness}; it must be positive")
+        self.log_sharpness = None if sharpness is None else nn.Parameter(torch.tensor(math.log(sharpness)))
 
     def distance(self, members: Tensor, everyone: Tensor) -> Distance:
+        if self.log_sharpness is not None:
+            return _kernel_distance(members, everyone, self.log_sharpness.double().exp())
         mean, n = members.mean(0), len(members)
         spread = everyone.var(0, correction=0).mean()
 
@@ -142,6 +159,25 @@ class Mahalanobis(_Prototypical):
             return squared, 4.0 * squared / n
 
         return measure
+
+
+def _kernel_distance(members: Tensor, everyone: Tensor, sharpness: Tensor) -> Distance:
+    """Distance to the mean of `members` in the feature space of a Gaussian kernel, over the sharpness."""
+
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        squared = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T
+        return torch.exp(-sharpness / 2 * squared.clamp_min(0.0))
+
+    n, within = len(members), kernel(members, members).mean()
+    towards = kernel(members, everyone).mean(0)
+
+    def measure(query: Tensor) -> tuple[Tensor, Tensor]:
+        squared = (1 - 2 * kernel(query, members).mean(1) + within) / sharpness
+        # Along the line from the mean to the query, the support set's own variance.
+        along = (kernel(query, everyone) - towards).var(1, correction=0) / sharpness.square()
+        return squared, 4.0 * along / n
+
+    return measure
 
 
 def _covariance(z: Tensor) -> Tensor:

@@ -55,6 +55,49 @@ def test_normalized_proto_sees_directions_only() -> None:
     torch.testing.assert_close(predict(Proto(DIM), support).logit, predict(Proto(DIM), stretched).logit)
 
 
+def test_kernel_proto_is_the_distance_of_means_in_the_feature_space() -> None:
+    """Random Fourier features span that space (Rahimi and Recht 2007)."""
+    support, sharpness = draw([0, 0, 0, 1, 1]), 0.7
+    z, q = support.mols.need("embedding").numpy(), QUERY.numpy()
+    rng = np.random.default_rng(0)
+    frequencies = rng.normal(size=(DIM, 200_000)) * math.sqrt(sharpness)
+
+    def features(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.cos(x @ frequencies), np.sin(x @ frequencies)], 1) / math.sqrt(200_000)
+
+    own, new = features(z), features(q)
+    d0, d1 = (((new - own[rows].mean(0)) ** 2).sum(1) for rows in ([0, 1, 2], [3, 4]))
+    out = predict(Proto(DIM, normalize=False, sharpness=sharpness), support)
+    np.testing.assert_allclose(out.mean.numpy(), (d0 - d1) / sharpness / DIM, atol=0.01)
+
+
+def test_kernel_proto_becomes_euclidean() -> None:
+    support = draw([0, 1, 0, 1, 1])
+    blunt = predict(Proto(DIM, sharpness=1e-6), support)
+    torch.testing.assert_close(blunt.mean, predict(Proto(DIM), support).mean, rtol=1e-4, atol=1e-4)
+
+
+def test_kernel_proto_sees_actives_in_two_places() -> None:
+    """Inactives lie where the mean of the actives is, which is what a Euclidean mean cannot tell apart."""
+    z = torch.tensor([[-1.0, 0], [-1.1, 0], [1.0, 0], [1.1, 0], [0.0, 0], [0.1, 0], [-0.1, 0], [0.05, 0]])
+    support = labelled(z.double(), [1, 1, 1, 1, 0, 0, 0, 0])
+    query = torch.tensor([[1.05, 0], [-1.05, 0], [0.0, 0]], dtype=torch.float64)
+    out = predict(Proto(2, normalize=False, sharpness=20.0), support, query)
+    assert (out.mean[:2] > 0).all()
+    assert out.mean[2] < 0
+    with pytest.raises(ConfigError, match="sharpness"):
+        Proto(2, sharpness=0.0)
+
+
+def test_sharpness_is_learned() -> None:
+    head, support = Proto(DIM, sharpness=2.0), draw([0, 1, 0, 1])
+    out = head.condition(Frozen(DIM), support)(MolBatch(n=len(QUERY), embedding=QUERY))
+    out.log_prob(torch.ones(len(QUERY))).sum().backward()  # type: ignore[no-untyped-call]
+    assert head.log_sharpness is not None
+    assert head.log_sharpness.grad is not None
+    assert head.log_sharpness.grad.abs() > 0
+
+
 def test_mahalanobis_is_the_shrunk_distance_of_simple_cnaps() -> None:
     y = [0, 0, 0, 0, 1, 1]
     support = draw(y)
