@@ -30,6 +30,7 @@ NAMES = {
     "dkt": "DKT (shared hyper-parameters)",
     "mahalanobis": "prototypes, Mahalanobis",
     "proto": "prototypes, Euclidean",
+    "proto-kernel": "prototypes, kernel",
     "maml": "MAML (of the last two layers)",
     "anil": "ANIL (MAML of the output layer)",
     "probe": "linear probe",

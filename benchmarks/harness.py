@@ -34,7 +34,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         "--checkpoint",
         action="append",
         default=[],
-        help="may be given several times; FOLDER:HEAD,HEAD takes these heads of it",
+        help="may be given several times; FOLDER:HEAD,HEAD=NAME takes these heads of it, and names them",
     )
     made.add_argument(
         "--heads", nargs="*", default=[], help="heads, or average for all in one; default all there are"
@@ -56,7 +56,9 @@ def choose(checkpoints: Sequence[str], heads: Sequence[str], names: Sequence[str
     try:
         named = [one for one in checkpoints if ":" in one]
         for folder, own in (one.rsplit(":", 1) for one in named):
-            methods |= gather([load_checkpoint(folder)], own.split(","))
+            called = dict((*head.split("="), head)[:2] for head in own.split(","))
+            found = gather([load_checkpoint(folder)], list(called))
+            methods |= {called[head]: method for head, method in found.items()}
         plain = [load_checkpoint(one) for one in checkpoints if one not in named]
         return methods | gather(plain, heads if plain else (), names)
     except ConfigError as error:

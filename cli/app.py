@@ -23,6 +23,7 @@ from .adapt import adapt
 from .check import check
 from .evaluate import evaluate
 from .explain import explain
+from .merge import merge
 from .models import models
 from .score import score
 from .train import train
@@ -53,7 +54,7 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except MolmetaError as error:
-        render.error(str(error))
+        render.error("; ".join([str(error), *getattr(error, "__notes__", [])]))
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         _leave_quietly()
@@ -124,5 +125,5 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, explain, evaluate, train, tune, models):
+for _command in (check, adapt, update, score, merge, explain, evaluate, train, tune, models):
     app.command()(_command)

@@ -59,11 +59,12 @@ def evaluate(
     between the heads of the model and the baselines, assay by assay.
     """
     from molmeta import evaluation, summary
-    from molmeta.checkpoint import load_checkpoint, write_whole
+    from molmeta.checkpoint import load_checkpoint
     from molmeta.data.fsmol import read_fsmol
     from molmeta.data.protocol import sample_draws, sample_per_class
     from molmeta.ensemble import pick_device
     from molmeta.errors import ConfigError
+    from molmeta.files import write_whole
 
     if out is not None:
         refuse_existing(out, force)

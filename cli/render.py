@@ -10,6 +10,7 @@ import json
 import math
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -147,5 +148,41 @@ def progress(label: str) -> Iterator[Show]:
 
         def show(done: int, total: int | None = None, label: str | None = None) -> None:
             bar.update(task, completed=done, total=total, description=None if label is None else plain(label))
+
+        yield show
+
+
+class Meter(Protocol):
+    """Shows how far a run is: rows done, rejected ones among them, and the share of all, if known."""
+
+    def __call__(self, rows: int, rejected: int, share: float | None) -> None: ...
+
+
+@contextmanager
+def meter(label: str) -> Iterator[Meter]:
+    """A bar with the rate and the time left on a terminal; elsewhere one line a minute on stderr."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = _console(stderr=True)
+    watched = console.is_terminal
+    began = said = time.monotonic()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+    first = 0  # rows that were there when the run began, which say nothing of its rate
+    with Progress(*columns, console=console, transient=True, disable=not watched) as bar:
+        task = bar.add_task(plain(label), total=None)
+
+        def show(rows: int, rejected: int, share: float | None) -> None:
+            nonlocal said, first
+            first = first or rows
+            now = time.monotonic()
+            rate = (rows - first) / max(now - began, 1e-9)
+            text = f"{label}: {rows:,} rows, {rate:,.0f}/s, {rejected:,} rejected"
+            if watched:
+                total = None if share is None else 1.0
+                bar.update(task, completed=share or 0.0, total=total, description=plain(text))
+            elif now - said >= 60:
+                said = now
+                left = (now - began) * (1 / share - 1) / 60 if share else 0.0
+                note(text + (f", {share:.0%}, about {left:,.0f} min left" if share else ""))
 
         yield show

@@ -1,16 +1,22 @@
-"""`molmeta score`: a library ranked by one or several adapted models."""
+"""`molmeta score`: a library of any size, ranked by one or several adapted models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import render
 from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
+
+if TYPE_CHECKING:
+    from molmeta.scoring import Engine, ScoreReport
 
 _MODEL = ".molmeta"
 
@@ -18,15 +24,54 @@ _MODEL = ".molmeta"
 def score(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="MODEL... LIBRARY", help="Models (.molmeta), a table (- is stdin)."),
+        typer.Argument(
+            metavar="MODEL... LIBRARY...", help="Models (.molmeta), tables or patterns (- is stdin)."
+        ),
     ],
     out: Annotated[
         str | None, typer.Option("-o", "--out", help="Table; default LIBRARY.ASSAY.csv, here; - is stdout.")
     ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Write only the best rows, best first.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Which of molmeta's columns to write: mm_score,mm_status"),
+    ] = None,
     prevalence: Annotated[
         float | None,
         typer.Option(help="Share of the library that is active, if it differs from that of the assay."),
+    ] = None,
+    cascade: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Score all with a fast model, and only the best share with MODEL."
+        ),
+    ] = None,
+    first: Annotated[
+        str, typer.Option(help="With --cascade: the fast model, by name, folder or as .molmeta.")
+    ] = "fast",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read structures; default one a core, 0 for none."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what a run that was stopped has left.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do the I-th of N parts of the work; molmeta merge joins them."),
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what the network makes of the library there, for the next assay's model.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local: this machine; ray: a cluster (pip install 'molmeta[ray]').")
+    ] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of the cluster; auto finds it; without, one is started here.")
     ] = None,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
@@ -37,20 +82,20 @@ def score(
     """Score every compound of a library with adapted models.
 
     The output has one row for each row of the library, in its order: the columns of the library, then
-    those of the prediction. A row that cannot be scored says why in mm_status.
+    those of the prediction. A row that cannot be scored says why in mm_status. What is done stays in
+    OUT.parts until all is: a run that was stopped goes on with --resume.
     """
     from molmeta.errors import ConfigError
     from molmeta.loading import load
-    from molmeta.scoring import score_library
+    from molmeta.scoring import WHOLE, Shard, first_pass, score_cascade, score_library
 
     models = [file for file in files if file.endswith(_MODEL)]
     libraries = [file for file in files if not file.endswith(_MODEL)]
-    if not models or len(libraries) != 1:
+    if not models or not libraries:
         raise ConfigError(
             f"found {len(models)} models (*{_MODEL}) and {len(libraries)} libraries; "
-            f"wanted at least one model and one library: molmeta score MODEL{_MODEL} LIBRARY"
+            f"wanted at least one of each: molmeta score MODEL{_MODEL} LIBRARY"
         )
-    (library,) = libraries
     if json and out == "-":
         raise ConfigError("--json and -o - both write to stdout; give the table a file")
     if out is not None and out != "-":
@@ -58,44 +103,83 @@ def score(
     predictors = [load(model, device=device) for model in models]
     if prevalence is not None:
         predictors = [predictor.expecting(prevalence) for predictor in predictors]
-    out = out or _default_out(library, [predictor.name for predictor in predictors])
-    with render.progress(f"scoring {Path(library).name}") as show:
-        report = score_library(
-            predictors,
-            library,
-            out,
-            force=force,
-            smiles_column=smiles_column,
-            top=top,
-            trusted=trust_input,
-            progress=show,
-        )
+    out = out or _default_out(libraries, [predictor.name for predictor in predictors])
+    name = Path(libraries[0]).name if len(libraries) == 1 else f"{len(libraries)} libraries"
+    with _resume_line(out), render.meter(f"scoring {name}") as show:
+        options: dict[str, Any] = {
+            "engine": _engine(engine, workers, ray_address),
+            "resume": resume,
+            "force": force,
+            "columns": None if columns is None else [one.strip() for one in columns.split(",")],
+            "smiles_column": smiles_column,
+            "trusted": trust_input,
+            "progress": lambda now: show(now.rows, now.rejected, now.share),
+        }
+        if cascade is None:
+            part = WHOLE if shard is None else Shard.parse(shard)
+            report = score_library(predictors, libraries, out, shard=part, top=top, cache=cache, **options)
+        else:
+            if len(predictors) > 1 or any(one is not None for one in (top, shard, cache)):
+                raise ConfigError("--cascade takes one model, and none of --top, --shard and --cache")
+            fast = load(first, device=device) if first.endswith(_MODEL) else None
+            fast = fast or first_pass(predictors[0], first, device)
+            report = score_cascade(fast, predictors[0], libraries, out, share=cascade, **options)
     if json:
         render.json_object(asdict(report))
         return
-    say = render.note if out == "-" else render.line
+    show_report(report, render.note if out == "-" else render.line)
+
+
+def show_report(report: ScoreReport, say: Callable[[str], None]) -> None:
+    """What became of a library, in lines."""
     for note in report.notes:
         say(note)
     reasons = "".join(f", {count} {reason}" for reason, count in sorted(report.rejected.items()))
     say(f"{report.read} rows read: {report.scored} scored, {sum(report.rejected.values())} rejected{reasons}")
     if report.formulas:
         say(f"Warning: {report.formulas} cells start like a formula; a spreadsheet may run them")
-    if out != "-" and report.best:
+    if report.path != "-" and report.best:
         _show_best(report.best)
     say(f"Wrote {report.path} in {report.seconds:.1f} s")
+
+
+def _engine(name: str, workers: int | None, address: str | None) -> Engine:
+    from molmeta.errors import ConfigError
+    from molmeta.scoring import Local, cores
+
+    if name == "ray":
+        from molmeta.scoring.cluster import Ray
+
+        return Ray(address=address, actors=workers)
+    if name != "local":
+        raise ConfigError(f"no engine '{name}'; there are local and ray")
+    return Local(cores() if workers is None else workers)
+
+
+@contextmanager
+def _resume_line(out: str) -> Iterator[None]:
+    """Where a signal ends the run, says how it goes on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if Path(out + ".parts").exists():
+            words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
+            render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
+            render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
+        raise
 
 
 def _show_best(best: Sequence[dict[str, Any]]) -> None:
     """The best rows: the first columns of the library, and the numbers of the first model."""
     names = list(best[0])
-    own = names[: names.index("mm_status")]
+    own = [name for name in names if "mm_" not in name]
     numbers = [
         name for name in names if name.endswith(("mm_probability", "mm_value", "mm_std", "mm_in_domain"))
     ]
-    columns = [*own[:3], *numbers]
-    rows = [[_cell(row[name]) for name in columns] for row in best]
+    shown = [*own[:3], *(numbers or [name for name in names if name.endswith("mm_score")])]
+    rows = [[_cell(row[name]) for name in shown] for row in best]
     render.line()
-    render.table(columns, rows, title="Best rows")
+    render.table(shown, rows, title="Best rows")
     render.line()
 
 
@@ -103,8 +187,8 @@ def _cell(value: Any) -> render.Cell:
     return float(value) if isinstance(value, float) else "" if value is None else str(value)
 
 
-def _default_out(library: str, assays: list[str]) -> str:
-    """library.assay.csv: the name of the library without its extensions, and of each assay."""
-    name = "stdin" if library == "-" else Path(library).name
-    stem = Path(name.removesuffix(".gz")).stem
+def _default_out(libraries: Sequence[str], assays: Sequence[str]) -> str:
+    """library.assay.csv: the name of the (first) library without its extensions, and of each assay."""
+    name = "stdin" if libraries[0] == "-" else Path(libraries[0]).name
+    stem = as_file_name(Path(name.removesuffix(".gz")).stem)
     return ".".join([stem, *map(as_file_name, assays), "csv"])

@@ -30,9 +30,9 @@ from molmeta.checkpoint import (
     load_checkpoint,
     parse_tensors,
     says_conformity,
-    write_whole,
 )
 from molmeta.errors import CheckpointError, RefusedError
+from molmeta.files import write_whole
 from molmeta.learner import Learner
 
 SUFFIX = ".molmeta"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +21,7 @@ from torch import Tensor
 from molmeta.atlas import Atlas
 from molmeta.conformity import POINTS, Conformity
 from molmeta.errors import CheckpointError, ConfigError
+from molmeta.files import write_whole
 from molmeta.learner import Learner
 
 FORMAT = 1
@@ -181,24 +180,6 @@ def save_checkpoint(folder: Path, learner: Learner, half: bool = True, atlas: At
         write_whole(folder / ATLAS, stored)
     write_whole(folder / WEIGHTS, data)
     write_whole(folder / CONFIG, (json.dumps(config, indent=1) + "\n").encode())
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file beside its place and moves it there, so that a kill leaves the old one or the new.
-
-    Who may read a file that is replaced may read the new one, and nobody else.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            if path.exists():
-                shutil.copymode(path, temporary)
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def parse_tensors(data: bytes, name: str) -> dict[str, Tensor]:

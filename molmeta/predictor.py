@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,25 +10,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from scipy.special import logit
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.bundle import Origin, versions, write_bundle, write_reference
-from molmeta.calibration import Conformal, Outcome, Platt
+from molmeta.calibration import Conformal, Platt
 from molmeta.chem.batch import MolBatch
-from molmeta.chem.molecule import Molecule, Rejection
-from molmeta.chem.rows import features_of
-from molmeta.chem.smiles import read_smiles
+from molmeta.chem.rows import Rows, read_rows
 from molmeta.conformity import log_odds
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
-from molmeta.domain import Domain, neighbours, spread
+from molmeta.domain import Domain
 from molmeta.ensemble import Ensemble
 from molmeta.errors import ConfigError, NotEnoughData, RefusedError
 from molmeta.heads.base import Conditioned
-from molmeta.prediction import Prediction, overwrite
+from molmeta.prediction import Prediction
 from molmeta.recipe import Recipe
+from molmeta.sheet import Sheet, columns_of
 
 CHUNK = 4096
 
@@ -69,8 +67,9 @@ class Predictor:
         return self.ensemble.needs | {"counts"}
 
     @property
-    def value_column(self) -> str:
-        return "mm_probability" if self.support.target.kind == "classification" else "mm_value"
+    def columns(self) -> tuple[str, ...]:
+        """The columns of `predict`, in order."""
+        return columns_of(self.support.target.kind)
 
     def predict(self, smiles: str | Iterable[object]) -> pd.DataFrame:
         """One row per structure; a structure that cannot be read has its reason in `mm_status`.
@@ -94,8 +93,7 @@ class Predictor:
         frames = []
         for start in range(0, max(len(cells), 1), CHUNK):
             part = cells[start : start + CHUNK]
-            found = [read_smiles(row, cell) for row, cell in enumerate(part, start + 1)]
-            frames.append(self.predict_rows(*features_of(found, self.needs)))
+            frames.append(self.predict_rows(read_rows(part, self.needs)))
         return pd.concat(frames, ignore_index=True).set_axis(
             pd.RangeIndex(len(cells)) if index is None else index, axis=0
         )
@@ -125,14 +123,23 @@ class Predictor:
         shift = float(logit(prevalence)) - log_odds(np.array(self.support.values))
         return replace(self, calibration=replace(self.calibration, shift=shift))
 
-    def predict_rows(self, found: Sequence[Molecule | Rejection], mols: MolBatch) -> pd.DataFrame:
-        """One row per outcome of reading, in order; `mols` has the features of the molecules among them."""
-        at = [i for i, one in enumerate(found) if isinstance(one, Molecule)]
-        frame = self._table([one.smiles for one in found if isinstance(one, Molecule)], mols)
-        frame = frame.set_axis(at, axis=0).reindex(range(len(found)))
-        status = ["ok" if isinstance(one, Molecule) else one.reason for one in found]
-        frame.insert(0, "mm_status", pd.Series(status, dtype="str"))
-        return frame
+    def predict_rows(
+        self, rows: Rows, columns: Collection[str] | None = None, prepared: MolBatch | None = None
+    ) -> pd.DataFrame:
+        """One row per row that was read, in order.
+
+        Parameters
+        ----------
+        rows : Rows
+            With the features that this model `needs`.
+        columns : collection of str or None
+            Which of `columns` to give; what only others need is not computed.
+        prepared : MolBatch or None
+            What `ensemble.prepare` made of `rows.mols`, if that was done.
+        """
+        mols = self.ensemble.prepare(rows.mols) if prepared is None else prepared
+        wanted = [name for name in self.columns if columns is None or name in columns]
+        return Sheet(self, rows, mols).frame(wanted)
 
     def save(self, path: str | Path, *, force: bool = False, reference_only: bool = False) -> None:
         """Writes the model into one `.molmeta` file, which appears whole or not at all.
@@ -178,11 +185,13 @@ class Predictor:
         return Labelled(self.ensemble.prepare(bare.mols), bare.y, bare.relation, bare.target)
 
     @cached_property
-    def _conditioned(self) -> Conditioned:
+    def conditioned(self) -> Conditioned:
+        """Predicts prepared batches (`Ensemble.prepare`)."""
         return self.ensemble.condition(self.labelled)
 
     @cached_property
-    def _place(self) -> dict[str, int]:
+    def places(self) -> dict[str, int]:
+        """Position in the support set of its compounds, by canonical SMILES."""
         return {smiles: i for i, smiles in enumerate(self.support.smiles)}
 
     @cached_property
@@ -190,7 +199,7 @@ class Predictor:
         """Predictions of support compounds from all the others, as they are asked for."""
         return {}
 
-    def _without(self, i: int) -> Prediction | None:
+    def without(self, i: int) -> Prediction | None:
         """Prediction of support compound i from all others; None where those are not enough."""
         if i not in self._left_out:
             everyone = torch.arange(len(self.support), device=self.ensemble.device)
@@ -201,47 +210,3 @@ class Predictor:
             except NotEnoughData:
                 self._left_out[i] = None
         return self._left_out[i]
-
-    def _table(self, smiles: Sequence[str], mols: MolBatch) -> pd.DataFrame:
-        """Everything but the status, of n compounds."""
-        n = len(smiles)
-        places = np.array([self._place.get(one, -1) for one in smiles], dtype=np.int64)
-        if n:
-            outcome, similarity, nearest, inside = self._judge(mols, places)
-        else:
-            none = np.zeros(0)
-            similarity, nearest, inside = none, none.astype(np.int64), none.astype(bool)
-            outcome = Outcome(none, none, none, none, none, none, inside, inside)
-        # The place -1 is that of no neighbour, where nothing was measured.
-        names = np.array([*self.support.names(), None], dtype=object)
-        labels = np.array([*self.support.values, np.nan])
-        return pd.DataFrame(
-            {
-                "mm_smiles": pd.Series(list(smiles), dtype="str"),
-                "mm_score": outcome.latent if self.support.target.higher_is_better else -outcome.latent,
-                self.value_column: outcome.value,
-                "mm_std": outcome.std,
-                "mm_low": outcome.low,
-                "mm_high": outcome.high,
-                "mm_call": pd.Series(outcome.call).astype("Int64"),
-                "mm_in_domain": pd.array(inside.tolist() if self._place else [pd.NA] * n, dtype="boolean"),
-                "mm_nearest": pd.Series(names[nearest].tolist(), dtype="str"),
-                "mm_nearest_similarity": similarity,
-                "mm_nearest_label": labels[nearest],
-                "mm_set": pd.Series(outcome.prediction_set, dtype="str"),
-            }
-        )
-
-    def _judge(
-        self, mols: MolBatch, places: NDArray[np.int64]
-    ) -> tuple[Outcome, NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Outcome, similarity to the nearest support compound, that compound, and whether in the domain."""
-        mols = self.ensemble.prepare(mols)
-        prediction = self._conditioned(mols)
-        known = {row: self._without(int(i)) for row, i in enumerate(places) if i >= 0}
-        prediction = overwrite(prediction, {row: one for row, one in known.items() if one is not None})
-        similarity, nearest = neighbours(mols.need("counts"), self.labelled.mols.need("counts"))
-        nearest = np.where(places >= 0, places, nearest)
-        std = spread(prediction).cpu().double().numpy()
-        inside = self.domain.contains(similarity, std) | (places >= 0)
-        return self.calibration.apply(prediction), similarity, nearest, inside

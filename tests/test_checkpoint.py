@@ -11,9 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from molmeta.checkpoint import CONFIG, WEIGHTS, find_checkpoint, load_checkpoint, save_checkpoint, write_whole
+from molmeta.checkpoint import CONFIG, WEIGHTS, find_checkpoint, load_checkpoint, save_checkpoint
 from molmeta.conformity import Conformity, Scores
 from molmeta.errors import CheckpointError, ConfigError
+from molmeta.files import write_whole
 from molmeta.learner import Learner
 
 ENCODER = {"name": "fingerprint", "width": 16, "depth": 1, "dim": 8}

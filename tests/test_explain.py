@@ -61,10 +61,9 @@ def test_an_influence_is_the_change_when_a_compound_is_left_out(
 
 def _logits(predictor: molmeta.Predictor, smiles: list[str]) -> np.ndarray:
     """Before calibration, which leaves other compounds out in other folds."""
-    from molmeta.chem.rows import features_of
-    from molmeta.chem.smiles import read_smiles
+    from molmeta.chem.rows import read_rows
 
-    _, mols = features_of([read_smiles(1, text) for text in smiles], predictor.needs)
+    mols = read_rows(smiles, predictor.needs).mols
     ensemble = predictor.ensemble
     prediction = ensemble.condition(predictor.labelled)(ensemble.prepare(mols))
     return prediction.logit.double().numpy()  # type: ignore[attr-defined]

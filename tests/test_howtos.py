@@ -1,4 +1,4 @@
-"""Every page docs/how-to-*.md does what it says.
+"""Every page docs/how-to/*.md does what it says.
 
 Its blocks of sh, bash and python run in order, each in a process of its own, in one folder in which
 `assays/` is as in a checkout. A block of text after one of them shows what it prints: each line must occur
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted((ROOT / "docs").glob("how-to-*.md"))
+PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN, SHOWN = ("sh", "bash", "python"), "text"
 

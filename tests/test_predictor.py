@@ -149,7 +149,7 @@ def test_a_support_compound_is_predicted_from_the_others(bbb: Predictor, folder:
     conditioned = bbb.ensemble.condition(labelled.select(rest))
     expected = bbb.calibration.apply(conditioned(labelled.mols.select(torch.tensor([i]))))
     assert own.mm_probability == expected.value[0]
-    memorised = bbb.calibration.apply(bbb._conditioned(labelled.mols.select(torch.tensor([i]))))
+    memorised = bbb.calibration.apply(bbb.conditioned(labelled.mols.select(torch.tensor([i]))))
     assert own.mm_probability != memorised.value[0]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import update_wrapper
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from molmeta.errors import InputError
+
+T = TypeVar("T")
 
 
 def _ragged(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,8 +141,10 @@ class MolBatch:
 
 
 def concatenate(batches: Sequence[MolBatch]) -> MolBatch:
-    """One batch out of several that carry the same fields."""
+    """One batch out of several that carry the same fields; of one, itself."""
     first = batches[0]
+    if len(batches) == 1:
+        return first
     joined: dict[str, Tensor] = {}
     for f in fields(MolBatch):
         if f.name in ("n", "graph") or getattr(first, f.name) is None:
@@ -178,3 +185,37 @@ def from_tensors(n: int, tensors: Mapping[str, Tensor]) -> MolBatch:
     graph = {k.removeprefix("graph."): v for k, v in tensors.items() if k.startswith("graph.")}
     rest = {k: v for k, v in tensors.items() if not k.startswith("graph.")}
     return MolBatch(n=n, graph=Graphs(**graph) if graph else None, **rest)
+
+
+class Kept(Generic[T]):
+    """A function of a tensor; what it made of one is kept as long as that lives and does not change.
+
+    Batches are frozen, and encoder, heads and domain read the same fields of them one after the other.
+    """
+
+    def __init__(self, make: Callable[[Tensor], T]) -> None:
+        self._make = make
+        self._made: MutableMapping[Tensor, tuple[object, tuple[int, int], T]] = WeakTensorKeyDictionary()
+        update_wrapper(self, make)
+
+    def __call__(self, tensor: Tensor) -> T:
+        if tensor.is_inference():  # they do not count their changes
+            return self._make(tensor)
+        now, known = (tensor.data_ptr(), tensor._version), self._made.get(tensor)
+        if known is None or known[1] != now:
+            known = self._keep(tensor, self._make(tensor))
+        return known[2]
+
+    def put(self, tensor: Tensor, made: T) -> None:
+        """Keeps what was made of a tensor elsewhere."""
+        self._keep(tensor, made)
+
+    def _keep(self, tensor: Tensor, made: T) -> tuple[object, tuple[int, int], T]:
+        # With the memory that the numbers are in, so that no others can come to lie there.
+        known = (tensor.untyped_storage(), (tensor.data_ptr(), tensor._version), made)
+        self._made[tensor] = known
+        return known
+
+    def forget(self, tensor: Tensor) -> None:
+        """For changes that leave no trace: those of a fused optimizer, for one."""
+        self._made.pop(tensor, None)

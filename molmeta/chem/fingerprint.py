@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 from torch import Tensor
 
@@ -16,12 +16,26 @@ COUNT_BITS = 2048
 # Chirality is part of the atom invariants, so that enantiomers have different fingerprints.
 _substructures = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=COUNT_BITS, includeChirality=True)
 _pairs = rdFingerprintGenerator.GetAtomPairGenerator(fpSize=COUNT_BITS)
+_HEAD = np.array([1, 4, COUNT_BITS], dtype="<u4").tobytes()  # version, bytes of a word, number of bits
+
+# As RDKit's NonStrict count, whose function copies this pattern for each molecule. Its default, the strict
+# count, takes ten times as long.
+_ROTATABLE = Chem.MolFromSmarts("[!$(*#*)&!D1]-,:;!@[!$(*#*)&!D1]")
 
 
 def _count(generator: Any, mols: Sequence[Chem.Mol]) -> Tensor:
+    """Counts by way of the form in which RDKit pickles them; its dense arrays take a fifth more time.
+
+    It is of 32-bit words: `_HEAD`, how many bits are set, then each of these and its count.
+    """
+    prints = [generator.GetCountFingerprint(mol).ToBinary() for mol in mols]
+    if not all(one.startswith(_HEAD) for one in prints):
+        raise RuntimeError(f"RDKit {rdBase.rdkitVersion} pickles counts in a form that is not known here")
+    size = len(_HEAD) + 4
+    bits, found = np.frombuffer(b"".join([one[size:] for one in prints]), dtype="<u4").reshape(-1, 2).T
     out = np.zeros((len(mols), COUNT_BITS), dtype=np.uint8)
-    for row, mol in zip(out, mols, strict=True):
-        np.minimum(generator.GetCountFingerprintAsNumPy(mol), 255, out=row, casting="unsafe")
+    rows = np.repeat(np.arange(len(mols)), [(len(one) - size) // 8 for one in prints])
+    out[rows, bits] = np.minimum(found, 255)
     return torch.from_numpy(out)
 
 
@@ -43,13 +57,10 @@ def pairs(mols: Sequence[Chem.Mol]) -> Tensor:
 
 
 def _rotatable_bonds(mol: Chem.Mol) -> int:
-    # The strict count, RDKit's default, takes four times as long.
-    return int(
-        rdMolDescriptors.CalcNumRotatableBonds(mol, rdMolDescriptors.NumRotatableBondsOptions.NonStrict)
-    )
+    return len(mol.GetSubstructMatches(_ROTATABLE))
 
 
-# Name -> function, each a few microseconds in C++ (the rotatable bonds 20). Crippen's logP (237 us) and
+# Name -> function, each a few microseconds in C++ (the rotatable bonds 10). Crippen's logP (237 us) and
 # the 217-descriptor list are left out on purpose: they would be most of the time of scoring a library.
 DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "heavy_atoms": Chem.Mol.GetNumHeavyAtoms,

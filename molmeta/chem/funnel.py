@@ -37,8 +37,8 @@ _EMPTY = frozenset(
 )
 _ENDS = " \t\r\n\f\v\ufeff\xa0"
 
-# The common case in one match, short enough to need no count of rings: starts with an atom, holds organic
-# atoms, bonds, branches, rings, and bracket atoms of small numbers. Possessive, so a miss costs one pass too.
+# The common case in one match: starts with an atom, holds organic atoms, bonds, branches, rings, and bracket
+# atoms of small numbers. Possessive, so a miss costs one pass too.
 _PLAIN = re.compile(
     r"(?=[\[A-Za-z])(?:[NOPSFIbcnops0-9()=#/\\.%:-]++|Cl?|Br?"
     r"|\[(?![AGLMQRX]\])(?:[A-Z][a-z]?|[a-z]{1,2})@{0,2}(?:H\d?)?(?:\+{1,3}|-{1,3}|[+-]\d)?\])++"
@@ -88,8 +88,9 @@ def examine(text: object) -> tuple[str, tuple[str, ...]] | Refusal:
     >>> examine("C[N+999](C)C").reason
     'out_of_range_atom'
     """
-    if isinstance(text, str) and len(text) <= 4 * MAX_RINGS and _PLAIN.fullmatch(text):
-        return text, ()
+    if isinstance(text, str) and len(text) <= MAX_CHARACTERS and _PLAIN.fullmatch(text):
+        # A ring takes four characters: its label twice, and another atom between.
+        return (_too_many_rings(text) if len(text) > 4 * MAX_RINGS else None) or (text, ())
     if not isinstance(text, str):
         if str(text).lower() in _EMPTY:
             return Refusal("empty", REASONS["empty"])

@@ -1,12 +1,94 @@
-"""Rows that were read to features, where no single compound can cost the others theirs."""
+"""Rows of text to features, where no single compound can cost the others theirs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from molmeta.chem.batch import MolBatch
+from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.smiles import read_smiles
+
+# Rows that are featurized together. Where one of them kills its process, all of a block are done again,
+# one by one.
+_BLOCK = 256
+
+# Is told the positions start:stop of the rows that are about to be worked on.
+Watch = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What reading made of n rows; no object of RDKit is among it, so that it passes between processes.
+
+    Attributes
+    ----------
+    status : list of str
+        "ok", or the reason code of a rejection (`molmeta.chem.smiles.REASONS`).
+    smiles : list of str or None
+        Canonical SMILES of the parent; None where the row is rejected.
+    mols : MolBatch
+        Features of the rows that are ok, in order.
+    """
+
+    status: list[str]
+    smiles: list[str | None]
+    mols: MolBatch
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+
+def read_rows(
+    cells: Sequence[object],
+    needs: Collection[str],
+    *,
+    refused: Mapping[int, str] | None = None,
+    suspects: Sequence[tuple[int, int]] = (),
+    watch: Watch = lambda start, stop: None,
+) -> Rows:
+    """Reads and featurizes structures.
+
+    Parameters
+    ----------
+    cells : sequence of str
+    needs : collection of str
+        Features, as in `molmeta.chem.features.FIELDS`.
+    refused : mapping of int to str
+        Reason codes of rows, by position, that are known to be bad and are not looked at.
+    suspects : sequence of (start, stop)
+        Positions that are done one at a time.
+    watch : callable
+        Called before rows start:stop are worked on, so that others know whom to blame.
+    """
+    refused = refused or {}
+    status: list[str] = []
+    smiles: list[str | None] = []
+    parts: list[MolBatch] = []
+    for start, stop in _blocks(len(cells), suspects):
+        found: list[Molecule | Rejection] = []
+        for at in range(start, stop):
+            if at in refused:
+                found.append(Rejection(at, "", refused[at]))
+                continue
+            watch(at, at + 1)
+            found.append(read_smiles(at, cells[at]))
+        watch(start, stop)
+        found, mols = features_of(found, needs)
+        status += ["ok" if isinstance(one, Molecule) else one.reason for one in found]
+        smiles += [one.smiles if isinstance(one, Molecule) else None for one in found]
+        parts.append(mols)
+    return Rows(status, smiles, concatenate(parts) if parts else featurize([], needs))
+
+
+def _blocks(n: int, suspects: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Borders of the blocks of n rows; suspects are blocks of their own."""
+    alone = {at for start, stop in suspects for at in range(start, stop)}
+    cuts = {*range(0, n, _BLOCK), *alone, *(at + 1 for at in alone if at + 1 < n)}
+    borders = sorted({*cuts, n}) if n else []
+    yield from itertools.pairwise(borders)
 
 
 def features_of(

@@ -25,13 +25,13 @@ _SALT_METALS = frozenset(["Li", "Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba"])
 
 # Canonical SMILES that every step below leaves as it is: one part, no isotope, no metal, no atom map, no
 # charge but in nitro groups. With _PAIRED, also N-oxides and charge-separated sulfoxides, if every
-# charge in it is one of such a pair. Neutral sulfoxides, which RDKit's normal form splits, are sought apart.
-_ATOMS = (
-    r"[NOPSFIbcnops0-9()=#/\\%:-]++|Cl?|Br?|\[N\+\]\(=O\)\[O-\]|(?<=O=)\[N\+\]\(\[O-\]\)"
-    r"|\[(?:nH|C@{0,2}H?|[NSP]@{1,2}|Si@{0,2}H?\d?|Se|se)\]"
-)
-_CLEAN = re.compile(rf"(?:{_ATOMS})++")
-_PAIRED = re.compile(rf"(?:{_ATOMS}|\[O-\]|\[[Nn]\+\]|\[S@{{0,2}}\+\])++")
+# charge in it is one of such a pair; with _CATION, quaternary nitrogen, if nothing else is charged.
+# Neutral sulfoxides, which RDKit's normal form splits, are sought apart.
+_NEUTRAL = r"[NOPSFIbcnops0-9()=#/\\%:-]++|Cl?|Br?|\[(?:nH|C@{0,2}H?|[NSP]@{1,2}|Si@{0,2}H?\d?|Se|se)\]"
+_NITRO = r"\[N\+\]\(=O\)\[O-\]|(?<=O=)\[N\+\]\(\[O-\]\)"
+_CLEAN = re.compile(rf"(?:{_NEUTRAL}|{_NITRO})++")
+_PAIRED = re.compile(rf"(?:{_NEUTRAL}|\[O-\]|\[[Nn]\+\]|\[S@{{0,2}}\+\])++")
+_CATION = re.compile(rf"(?:{_NEUTRAL}|\[[Nn]\+\])++")
 _THREE_BONDED_SULFUR = Chem.MolFromSmarts("[#16X3+0]")
 
 # Acids, bases and solvents that accompany a drug; one is the parent only where nothing else is organic.
@@ -100,12 +100,16 @@ def find_parent(mol: Chem.Mol) -> Parent:
     flags: tuple[str, ...] = ("unseen_element",) if unseen else ()
     try:
         # From the canonical SMILES on, so that the steps take the same course for every spelling.
-        done, smiles = _settled(mol)
+        start, smiles = _settled(smiles)
+        if _is_quaternary(start, smiles):
+            return Parent(start, smiles, flags)
+        done = start
         noted: tuple[str, ...] = ()
         for step in (_unlabelled, _cleaned, _separated):
             done, flag = step(done)
             noted += flag
-        return Parent(*_settled(done), flags + noted)
+        parent = Chem.MolToSmiles(done)
+        return Parent(*((start, smiles) if parent == smiles else _settled(parent)), flags + noted)
     except Exception:  # RDKit raises RuntimeError, ValueError and subclasses of both
         return Parent(mol, smiles, (*flags, "standardize_failed"))
 
@@ -123,9 +127,19 @@ def _is_clean(mol: Chem.Mol, smiles: str) -> bool:
     )
 
 
-def _settled(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
-    """The molecule as its own canonical SMILES reads, and that SMILES, once it repeats itself."""
-    smiles = Chem.MolToSmiles(mol)
+def _is_quaternary(mol: Chem.Mol, smiles: str) -> bool:
+    """Whether all its charges are of nitrogen that has none to give away, as in choline."""
+    return (
+        _CATION.fullmatch(smiles) is not None
+        and not mol.HasSubstructMatch(_THREE_BONDED_SULFUR)
+        and all(
+            atom.GetDegree() == 4 or atom.GetIsAromatic() for atom in mol.GetAtoms() if atom.GetFormalCharge()
+        )
+    )
+
+
+def _settled(smiles: str) -> tuple[Chem.Mol, str]:
+    """The molecule as its canonical SMILES reads, and that SMILES, once it repeats itself."""
     for _ in range(4):
         mol = Chem.MolFromSmiles(smiles)
         if mol is None:
@@ -177,21 +191,24 @@ class _Part(NamedTuple):
 
 def _separated(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     """The largest organic part that is no known counterion or solvent, neutralized."""
-    parts = [_part(fragment) for fragment in Chem.GetMolFrags(mol, asMols=True)]
+    fragments = Chem.GetMolFrags(mol, asMols=True)
+    if len(fragments) == 1:  # nothing to choose from
+        neutral, neutralized = _neutral(fragments[0])
+        return neutral, ("neutralized",) if neutralized else ()
+    parts = [_part(fragment) for fragment in fragments]
     chosen = max(parts, key=lambda part: part[:5])
     different = [part for part in parts if part.smiles != chosen.smiles]
     rivals = [part for part in different if part[:3] == chosen[:3] and part.is_organic]
     noted = {
         "mixture": bool(rivals),
-        "salt_stripped": len(parts) > 1 and (len(different) > len(rivals) or not rivals),
+        "salt_stripped": len(different) > len(rivals) or not rivals,
         "neutralized": chosen.neutralized,
     }
     return chosen.neutral, tuple(flag for flag, holds in noted.items() if holds)
 
 
 def _part(fragment: Chem.Mol) -> _Part:
-    neutral = Chem.Mol(fragment)
-    _UNCHARGER.unchargeInPlace(neutral)
+    neutral, neutralized = _neutral(fragment)
     flat = Chem.MolToSmiles(neutral, isomericSmiles=False)
     return _Part(
         is_organic=any(atom.GetAtomicNum() == 6 for atom in neutral.GetAtoms()),
@@ -200,8 +217,15 @@ def _part(fragment: Chem.Mol) -> _Part:
         weight=rdMolDescriptors.CalcExactMolWt(neutral),
         smiles=Chem.MolToSmiles(neutral),
         neutral=neutral,
-        neutralized=_charges(fragment) != _charges(neutral),
+        neutralized=neutralized,
     )
+
+
+def _neutral(fragment: Chem.Mol) -> tuple[Chem.Mol, bool]:
+    """Without charges as far as that goes, and whether any went."""
+    neutral = Chem.Mol(fragment)
+    _UNCHARGER.unchargeInPlace(neutral)
+    return neutral, _charges(fragment) != _charges(neutral)
 
 
 def _charges(mol: Chem.Mol) -> list[int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.columns import Header, find_identifier, find_smiles
@@ -47,12 +50,21 @@ class LibraryChunk:
     def __len__(self) -> int:
         return len(self.smiles)
 
+    def only(self, rows: NDArray[np.bool_]) -> LibraryChunk:
+        """Some of the good rows, for which bool[n] says yes, under the number of the first row of all."""
+        at = np.flatnonzero(rows).tolist()
+        return LibraryChunk(
+            self.first_row, self.header, [self.cells[i] for i in at], [self.smiles[i] for i in at]
+        )
+
 
 class Library:
     """A library that is read while it is iterated over; made by `read_library`.
 
     Attributes
     ----------
+    sources : tuple
+        Files, streams or frames, in order; patterns are resolved.
     header : tuple of str
         Known before the first chunk, also where there are no rows.
     smiles_column, id_column : int or None
@@ -71,11 +83,11 @@ class Library:
         chunk: int,
         trusted: bool,
     ) -> None:
-        self._sources, self._trusted = tuple(sources), trusted
+        self.sources, self._trusted, self._read = tuple(sources), trusted, 0
+        self._picked: NDArray[np.bool_] | None = None
         # The first table stays open because stdin can be opened only once.
-        first = open_table(self._sources[0], trusted=trusted)
+        first = self._open(self.sources[0])
         self._first: RawTable | None = first
-        self._streams = not all(isinstance(s, pd.DataFrame) or _is_path(s) for s in sources)
         self.header, self.notes, self.chunk = first.header, first.notes, chunk
         header = Header(first.name, first.header, first.sample)
         empty = not first.sample and smiles_column is None and first.structure is None
@@ -83,8 +95,27 @@ class Library:
             _by_name(header) if empty else find_smiles(header, smiles_column, first.structure)
         )
         self.id_column = find_identifier(header, [self.smiles_column or 0], id_column)
-        for source in self._sources[1:]:
+        for source in self.sources[1:]:
             self._check_header(open_table(source, trusted=trusted))
+        sizes = [Path(s).stat().st_size for s in self.sources if isinstance(s, str | Path) and _is_path(s)]
+        self._size = sum(sizes) if len(sizes) == len(self.sources) else None
+
+    @property
+    def share(self) -> float | None:
+        """How much of the files was read so far, 0 to 1; None where that cannot be known."""
+        return None if self._size is None else min(self._read / max(self._size, 1), 1.0)
+
+    def _open(self, source: Tables) -> RawTable:
+        return open_table(source, trusted=self._trusted, count=self._count)
+
+    def _count(self, size: int) -> None:
+        self._read += size
+
+    def only(self, rows: NDArray[np.bool_]) -> Library:
+        """This library without the rows for which bool[n] says no; numbers of chunks and rows stay."""
+        picked = copy.copy(self)
+        picked._picked = rows
+        return picked
 
     def __iter__(self) -> Iterator[LibraryChunk]:
         """Chunks in the order of the rows; files can be read again, a stream only once.
@@ -95,14 +126,15 @@ class Library:
             A file breaks off (after all rows before that were yielded), or a stream was read before.
         """
         for first_row, rows in _batches(self._rows(), self.chunk):
-            yield self._chunk(first_row, rows)
+            chunk = self._chunk(first_row, rows)
+            yield chunk if self._picked is None else chunk.only(self._picked[first_row - 1 :][: len(rows)])
 
     def _rows(self) -> Iterator[Row]:
         first, self._first = self._first, None
-        if first is None and self._streams:
+        if first is None and is_stream(self.sources):
             raise InputError("this library is a stream and was read already; give a file to read it again")
-        for i, source in enumerate(self._sources):
-            table = first if i == 0 and first is not None else open_table(source, trusted=self._trusted)
+        for i, source in enumerate(self.sources):
+            table = first if i == 0 and first is not None else self._open(source)
             self._check_header(table)
             yield from table.rows
 
@@ -162,7 +194,12 @@ def read_library(
     return Library(_sources(source), smiles_column, id_column, chunk, trusted)
 
 
-def _sources(source: Sources) -> Sequence[Tables]:
+def is_stream(source: Sources | Sequence[Tables]) -> bool:
+    """Whether any part of a library can be read only once."""
+    return not all(isinstance(one, pd.DataFrame) or _is_path(one) for one in _sources(source))
+
+
+def _sources(source: Sources | Sequence[Tables]) -> Sequence[Tables]:
     if isinstance(source, Sequence) and not isinstance(source, str):
         if not source:
             raise InputError("the list of library files is empty; wanted at least one")

@@ -15,7 +15,7 @@ from molmeta.data.delimited import Row, Separated, Smi, as_rows, records
 from molmeta.data.parquet import frame_rows, read_parquet
 from molmeta.data.sdf import read_sdf
 from molmeta.data.sniff import SAMPLE, SMI_SUFFIXES, check_width, choose_layout, describe, has_header, prelude
-from molmeta.data.source import Source, ahead, open_source, text_lines
+from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
 
 Tables = str | Path | BinaryIO | pd.DataFrame
@@ -50,7 +50,7 @@ class RawTable:
     notes: list[str]
 
 
-def open_table(source: Tables, *, trusted: bool = False) -> RawTable:
+def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda size: None) -> RawTable:
     """Recognise a table by its first bytes and read its header.
 
     Parameters
@@ -58,6 +58,8 @@ def open_table(source: Tables, *, trusted: bool = False) -> RawTable:
     source : path, binary stream, "-" for stdin, or DataFrame
     trusted : bool
         Leave out the limit on how far gzip may unpack.
+    count : callable
+        Is told the size of each block of bytes that is read from a file.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def open_table(source: Tables, *, trusted: bool = False) -> RawTable:
         header = tuple(str(name) for name in source.columns)
         rows = as_rows(frame_rows(source), len(header))
         return _sampled(RawTable("DataFrame", "DataFrame", header, rows, (), None, []))
-    opened = open_source(source, trusted=trusted)
+    opened = open_source(source, trusted=trusted, count=count)
     if opened.head.startswith(b"PAR1"):
         header, cells = read_parquet(opened)
         return _table(opened, "Parquet", header, as_rows(cells, len(header)), None)

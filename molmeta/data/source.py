@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 from molmeta.errors import InputError, ResourceError
 
 T = TypeVar("T")
+Count = Callable[[int], None]
 
 BLOCK = 1 << 16
 HEAD = 1 << 18
@@ -62,8 +63,12 @@ class Source:
     notes: list[str]
 
 
-def open_source(source: str | Path | BinaryIO, *, trusted: bool = False) -> Source:
+def open_source(
+    source: str | Path | BinaryIO, *, trusted: bool = False, count: Count = lambda size: None
+) -> Source:
     """Open a path, a binary stream, or "-" (stdin); gzip and UTF-16 are unpacked on the way.
+
+    `count` is told the size of each block of bytes that is read, before it is unpacked.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def open_source(source: str | Path | BinaryIO, *, trusted: bool = False) -> Sour
     ResourceError
         gzip that unpacks to more than 200 times its size, unless `trusted`.
     """
-    name, chunks = _open(source)
+    name, chunks = _open(source, count)
     chunks, head = _peek(chunks, 4)
     notes: list[str] = []
     if head.startswith(b"\x1f\x8b"):
@@ -96,7 +101,7 @@ def open_source(source: str | Path | BinaryIO, *, trusted: bool = False) -> Sour
     return Source(name, Path(inner).stem, suffix, head, chunks, notes)
 
 
-def _open(source: str | Path | BinaryIO) -> tuple[str, Iterator[bytes]]:
+def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Iterator[bytes]]:
     if isinstance(source, str) and source == "-":
         return "<stdin>", _from_stream(sys.stdin.buffer)
     if not isinstance(source, str | Path):
@@ -112,7 +117,7 @@ def _open(source: str | Path | BinaryIO) -> tuple[str, Iterator[bytes]]:
         stream = path.open("rb")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return path.name, _from_file(stream)
+    return path.name, _from_file(stream, count)
 
 
 def _from_stream(stream: BinaryIO) -> Iterator[bytes]:
@@ -121,9 +126,11 @@ def _from_stream(stream: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _from_file(stream: BinaryIO) -> Iterator[bytes]:
+def _from_file(stream: BinaryIO, count: Count) -> Iterator[bytes]:
     with stream:
-        yield from _from_stream(stream)
+        for chunk in _from_stream(stream):
+            count(len(chunk))
+            yield chunk
 
 
 def ahead(items: Iterator[T], enough: Callable[[list[T]], bool]) -> tuple[list[T], Iterator[T]]:

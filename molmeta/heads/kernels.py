@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from itertools import combinations
 
 import torch
 from torch import Tensor, nn
 
 from molmeta.chem.batch import MolBatch
-from molmeta.chem.similarity import tanimoto
+from molmeta.chem.similarity import jaccard, tanimoto
 from molmeta.encoders.base import Encoder
 
+# A kernel float64[n, m] between n and m compounds, when it is asked for: evidence leaves many of them out.
+Kernel = Callable[[], Tensor]
+_ROWS = 1024  # of a kernel at a time, so that what is computed on the way stays in the cache
 RATIOS = (0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -46,19 +50,27 @@ def matern(squared: Tensor, length: Tensor) -> Tensor:
     return (1 + distance + distance.square() / 3) * torch.exp(-distance)
 
 
-def unit_kernels(a: Tensor, b: Tensor, length: Tensor) -> list[Tensor]:
-    """Linear and Matern-5/2 kernels float64[n, m] of unit vectors, each 1 on the diagonal."""
-    linear = a @ b.T
-    return [linear, matern(2 - 2 * linear, length)]
+def unit_kernels(a: Tensor, b: Tensor, length: Tensor) -> list[Kernel]:
+    """Linear and Matern-5/2 kernels of n and m unit vectors, each 1 on the diagonal."""
+    linear = cache(lambda: a @ b.T)
+
+    def near() -> Tensor:
+        return torch.cat([matern(2 - 2 * part, length) for part in torch.split(linear(), _ROWS)])
+
+    return [linear, near]
 
 
 def fingerprint_kernels(
     a: MolBatch, b: MolBatch, fingerprints: Sequence[str], presence: Sequence[str]
-) -> list[Tensor]:
-    """Tanimoto kernels float64[n, m] on counts, and on whether a substructure occurs at all.
+) -> list[Kernel]:
+    """Tanimoto kernels of n and m compounds on counts, and on whether a substructure occurs at all.
 
     Source: Ralaivola et al. 2005 (the min-max kernel is positive definite).
     """
-    counted = [tanimoto(a.need(name), b.need(name)).double() for name in fingerprints]
-    present = [tanimoto((a.need(x) > 0).byte(), (b.need(x) > 0).byte()).double() for x in presence]
-    return counted + present
+
+    def kernel(similarity: Callable[[Tensor, Tensor], Tensor], name: str) -> Tensor:
+        return similarity(a.need(name), b.need(name)).double()
+
+    counted = [partial(kernel, tanimoto, name) for name in fingerprints]
+    present = [partial(kernel, jaccard, name) for name in presence]
+    return [*counted, *present]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from molmeta.checkpoint import WEIGHTS, write_whole
+from molmeta.checkpoint import WEIGHTS
 from molmeta.errors import ResourceError
+from molmeta.files import write_whole
 from molmeta.training.journal import LOG, STATE
 from molmeta.training.report import Diverged, Progress, TrainReport
 from molmeta.training.run import train

@@ -17,17 +17,12 @@ from pathlib import Path
 import torch
 
 from molmeta.atlas import Atlas
-from molmeta.checkpoint import (
-    CONFIG,
-    find_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    write_whole,
-)
+from molmeta.checkpoint import CONFIG, find_checkpoint, load_checkpoint, save_checkpoint
 from molmeta.chem.features import compound_hash
 from molmeta.data.collection import join
 from molmeta.data.corpus import Corpus
 from molmeta.errors import NotEnoughData
+from molmeta.files import write_whole
 from molmeta.heads.base import Head
 from molmeta.learner import Learner
 from molmeta.training import pretrain

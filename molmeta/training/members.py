@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from molmeta.checkpoint import write_whole
+from molmeta.files import write_whole
 from molmeta.training.config import Change, TrainConfig
 from molmeta.training.journal import BEST, LOG, STATE
 from molmeta.training.report import Diverged

@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 
-from molmeta.checkpoint import write_whole
 from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError
+from molmeta.files import write_whole
 from molmeta.training.config import TrainConfig, parse_config, read_toml
 from molmeta.training.data import Corpora
 from molmeta.training.folder import alone, refuse_foreign

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from molmeta.atlas import Atlas
-from molmeta.checkpoint import load_checkpoint, save_checkpoint, write_whole
+from molmeta.checkpoint import load_checkpoint, save_checkpoint
 from molmeta.chem.features import compound_hash
+from molmeta.files import write_whole
 from molmeta.heads.evidence.head import Evidence
 from molmeta.learner import Learner
 from molmeta.training.atlas import learn_atlas

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from molmeta.checkpoint import write_whole
 from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError, RefusedError
+from molmeta.files import write_whole
 from molmeta.heads import HEADS
 from molmeta.training.config import TrainConfig, read_config, read_toml
 from molmeta.training.continual import ContinualRun

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from molmeta.checkpoint import parse_tensors, write_whole
+from molmeta.checkpoint import parse_tensors
 from molmeta.errors import CheckpointError
+from molmeta.files import write_whole
 
 
 def pack(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem, DataStructs
-from rdkit.Chem import rdFingerprintGenerator
+from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from molmeta.chem.fingerprint import COUNT_BITS, DESCRIPTORS, counts, descriptors, pairs
 from molmeta.chem.similarity import tanimoto
@@ -21,6 +21,32 @@ def test_tanimoto_is_that_of_rdkit() -> None:
     prints = [generator.GetCountFingerprint(mol) for mol in MOLS]
     want = [[DataStructs.TanimotoSimilarity(a, b) for b in prints] for a in prints]
     np.testing.assert_allclose(tanimoto(counts(MOLS), counts(MOLS)).numpy(), want, atol=1e-6)
+
+
+def test_counts_and_pairs_are_those_of_rdkit() -> None:
+    morgan = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=COUNT_BITS, includeChirality=True)
+    atom_pairs = rdFingerprintGenerator.GetAtomPairGenerator(fpSize=COUNT_BITS)
+    mols = [*MOLS, Chem.Mol(), *MOLS[::-1]]
+    for found, generator in [(counts(mols), morgan), (pairs(mols), atom_pairs)]:
+        want = np.stack([generator.GetCountFingerprintAsNumPy(mol) for mol in mols])
+        np.testing.assert_array_equal(found.numpy(), np.minimum(want, 255))
+
+
+def test_rotatable_bonds_are_those_of_rdkit() -> None:
+    odd = [
+        "CC#CCC",
+        "CC(C)C#N",
+        "N#CCCC(=O)NC",
+        "c1ccccc1-c1ccccc1",
+        "CC1CC1CC",
+        "CN(C):OCC",
+        "CCOc1cccc#c1",
+        "C",
+    ]
+    mols = MOLS + [Chem.MolFromSmiles(text) for text in odd]
+    loose = rdMolDescriptors.NumRotatableBondsOptions.NonStrict
+    want = [rdMolDescriptors.CalcNumRotatableBonds(mol, loose) for mol in mols]
+    assert descriptors(mols)[:, list(DESCRIPTORS).index("rotatable_bonds")].tolist() == want
 
 
 def test_counts_are_cut_at_255() -> None:

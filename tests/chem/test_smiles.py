@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
+from molmeta.chem.fingerprint import counts, descriptors
 from molmeta.chem.molecule import Molecule, Rejection
-from molmeta.chem.smiles import REASONS, read_mol, read_smiles
+from molmeta.chem.smiles import REASONS, read_many, read_mol, read_smiles
 
 DRUGS = {
     "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
@@ -69,6 +71,10 @@ def read(text: object) -> Molecule:
     return outcome
 
 
+def shown(outcome: Molecule | Rejection) -> object:
+    return (outcome.row, outcome.smiles, outcome.flags) if isinstance(outcome, Molecule) else outcome
+
+
 @pytest.mark.parametrize("name", DRUGS)
 def test_spellings_of_a_compound_give_one_smiles_that_reads_as_itself(name: str) -> None:
     mol = Chem.MolFromSmiles(DRUGS[name])
@@ -92,6 +98,17 @@ def test_spellings_of_a_compound_give_one_smiles_that_reads_as_itself(name: str)
 )
 def test_stereoisomers_stay_apart(left: str, right: str) -> None:
     assert read(left).smiles != read(right).smiles
+
+
+@pytest.mark.parametrize("name", DRUGS)
+def test_a_structure_without_stereo_is_the_one_that_rdkit_reads(name: str) -> None:
+    flat = Chem.MolToSmiles(Chem.MolFromSmiles(read(DRUGS[name]).smiles), isomericSmiles=False)
+    texts = Chem.MolToRandomSmilesVect(Chem.MolFromSmiles(flat), 10, randomSeed=7)
+    found = [read(text).mol for text in texts]
+    wanted = [Chem.MolFromSmiles(text) for text in texts]
+    assert [Chem.MolToSmiles(mol) for mol in found] == [Chem.MolToSmiles(mol) for mol in wanted]
+    assert torch.equal(counts(found), counts(wanted))
+    assert torch.equal(descriptors(found), descriptors(wanted))
 
 
 def mutated() -> st.SearchStrategy[str]:
@@ -122,6 +139,14 @@ def test_scored_and_rejected_are_what_was_read(texts: list[str]) -> None:
         assert molecule.smiles == read(molecule.smiles).smiles
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(mutated(), max_size=5), st.integers(1, 9))
+def test_rows_are_read_alike_together_and_alone(texts: list[str], first: int) -> None:
+    together = read_many(first, texts)
+    alone = [read_smiles(row, text) for row, text in enumerate(texts, first)]
+    assert [shown(outcome) for outcome in together] == [shown(outcome) for outcome in alone]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=5), st.floats(), st.none(), st.integers()))
 def test_any_value_is_read_or_rejected_with_printable_text(value: object) -> None:
@@ -136,6 +161,13 @@ def test_lone_surrogates_can_be_written_out() -> None:
     assert isinstance(outcome, Rejection)
     assert outcome.reason == "non_ascii"
     assert outcome.text.encode() == b"CC\\udc80"
+
+
+@pytest.mark.parametrize(("rings", "reason"), [(24, None), (25, "too_large")])
+@pytest.mark.parametrize("tail", ["", "C" * 300, "[C@H](C)F", "[13CH3]"])
+def test_more_rings_than_are_read_are_refused(rings: int, reason: str | None, tail: str) -> None:
+    outcome = read_smiles(1, "C1CC1" * rings + tail)
+    assert (outcome.reason if isinstance(outcome, Rejection) else None) == reason
 
 
 @pytest.mark.parametrize("value", [3, 1.5, True, b"CC", ["CC"]])

@@ -49,6 +49,14 @@ CLEAN = [
     "OB(O)c1ccccc1",
     "CN1C(=O)c2ccccc2S1(=O)=O",
 ]
+QUATERNARY = [
+    "C[N+](C)(C)CCO",
+    "C[n+]1ccccc1N",
+    "Cc1sc[n+](Cc2cnc(C)nc2N)c1C",
+    "C[N+]1(C)CCC(=O)NC1",
+    "O=C(O)CC[n+]1ccccc1",
+    "C[n+]1cc[nH]c1S(C)(=O)=O",
+]
 
 
 def parent(smiles: str) -> str:
@@ -79,6 +87,14 @@ def test_molecules_passed_as_clean_are_what_rdkit_would_make(smiles: str) -> Non
     assert Chem.MolToSmiles(done) == Chem.MolToSmiles(slow)
 
 
+@pytest.mark.parametrize("smiles", QUATERNARY)
+def test_quaternary_nitrogen_keeps_its_charge(smiles: str) -> None:
+    mol = Chem.MolFromSmiles(smiles)
+    with rdBase.BlockLogs():
+        slow = rdMolStandardize.Uncharger(True, True).uncharge(rdMolStandardize.Cleanup(mol))
+    assert find_parent(mol)[1:] == (Chem.MolToSmiles(slow), ()) == (Chem.MolToSmiles(mol), ())
+
+
 @pytest.mark.parametrize(
     ("smiles", "expected", "flags"),
     [
@@ -90,6 +106,7 @@ def test_molecules_passed_as_clean_are_what_rdkit_would_make(smiles: str) -> Non
         ("C[N+](C)(C)CCO.[Cl-]", "C[N+](C)(C)CCO", ("salt_stripped",)),
         ("CC[Hg]Cl", "C[CH2][Hg][Cl]", ("unseen_element",)),
         ("CC(=O)[O-].[K+]", "CC(=O)O", ("salt_stripped", "neutralized")),
+        ("C[NH+](C)CC[N+](C)(C)C", "CN(C)CC[N+](C)(C)C", ("neutralized",)),
         ("OC(=O)CN.[Pt]", "NCC(=O)O", ("unseen_element", "salt_stripped")),
     ],
 )

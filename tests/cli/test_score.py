@@ -1,8 +1,15 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
+import pandas as pd
 import pytest
 
 
@@ -88,7 +95,12 @@ def test_nothing_is_overwritten_without_force(run, model, library, tmp_path):
     [
         (["library.smi"], 2),
         (["M"], 2),
-        (["M", "library.smi", "library.smi"], 2),
+        (["M", "library.smi", "--shard", "3/2"], 2),
+        (["M", "library.smi", "--shard", "third"], 2),
+        (["M", "library.smi", "--columns", "mm_nothing"], 2),
+        (["M", "library.smi", "--engine", "abacus"], 2),
+        (["M", "-", "--resume"], 2),
+        (["M", "library.smi", "-o", "-", "--resume"], 2),
         (["M", "none.smi"], 3),
         (["none.molmeta", "library.smi"], 3),
         (["library.molmeta", "library.smi"], 3),
@@ -110,3 +122,90 @@ def test_a_library_without_rows_gives_a_table_without_rows(run, model, tmp_path)
     (tmp_path / "empty.csv").write_text("id,smiles\n")
     assert run("score", model, "empty.csv").code == 0
     assert rows(tmp_path / "empty.alcohols.csv") == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv.gz", "jsonl", "parquet", "sdf.gz"])
+def test_every_format_has_a_file_without_rows(run, model, tmp_path, ending):
+    (tmp_path / "empty.csv").write_text("id,smiles\n")
+    out = tmp_path / f"out.{ending}"
+    assert run("score", model, "empty.csv", "-o", out).code == 0
+    if ending in ("csv", "parquet", "tsv.gz"):
+        read = pd.read_parquet if ending == "parquet" else pd.read_csv
+        table = read(out) if ending != "tsv.gz" else read(out, sep="\t")
+        assert len(table) == 0
+        assert {"id", "smiles", "mm_status", "mm_score", "mm_set"} <= set(table)
+    else:
+        assert (gzip.decompress(out.read_bytes()) if ending.endswith("gz") else out.read_bytes()) == b""
+
+
+def test_many_files_patterns_and_columns(run, model, tmp_path):
+    for name, smiles in (("a1", "CCO"), ("a2", "CCC"), ("b", "CCN")):
+        (tmp_path / f"{name}.smi").write_text(f"{smiles} {name}\n")
+    done = run("score", model, "a*.smi", "b.smi", "-o", "out.csv", "--columns", "mm_score,mm_status")
+    assert done.code == 0
+    (header, *body) = (tmp_path / "out.csv").read_text().splitlines()
+    assert header == "smiles,name,mm_status,mm_score"
+    assert [row.split(",")[1] for row in body] == ["a1", "a2", "b"]
+
+
+def test_a_cut_library_keeps_what_was_done(run, model, tmp_path):
+    rows = b"".join(b"C%sO,%d\n" % (b"C" * (i % 40), i) for i in range(60_000))
+    packed = gzip.compress(b"smiles,id\n" + rows, 1)
+    (tmp_path / "cut.csv.gz").write_bytes(packed[: len(packed) * 4 // 5])
+    done = run("score", model, "cut.csv.gz", "-o", "out.csv", "--columns", "mm_score")
+    assert done.code == 3
+    assert "cut off" in done.err
+    assert "stay in" in done.err
+    assert not (tmp_path / "out.csv").exists()
+    assert run("merge", "out.csv").code == 5
+    assert run("merge", "out.csv", "--incomplete").code == 0
+    assert 30_000 < len((tmp_path / "out.csv").read_text().splitlines()) < 60_000
+
+
+def test_a_gzip_bomb_ends_with_6(run, model, tmp_path):
+    (tmp_path / "bomb.smi.gz").write_bytes(gzip.compress(b"C" * 50_000_000))
+    assert run("score", model, "bomb.smi.gz", "-o", "out.csv").code == 6
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_shards_and_merge(run, model, library, tmp_path):
+    assert run("score", model, library, "-o", "whole.csv").code == 0
+    for shard in ("1/2", "2/2"):
+        assert run("score", model, library, "-o", "out.csv", "--shard", shard).code == 0
+    done = run("merge", "out.csv", "--json")
+    assert done.code == 0
+    assert done.json["read"] == 4
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert run("merge", "nothing.csv").code == 5
+
+
+def test_a_cascade_from_the_command_line(run, tmp_path, assay, checkpoint, library):
+    assert run("adapt", assay, "--model", checkpoint, "--no-verdict").code == 0
+    more = ("--cascade", "0.5", "--first", checkpoint)
+    assert run("score", "alcohols.molmeta", library, "-o", "out.csv", *more).code == 0
+    assert len(rows(tmp_path / "out.csv")) == 2
+    assert run("score", "alcohols.molmeta", library, "-o", "no.csv", *more, "--top", "3").code == 2
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_ends_it_within_seconds_and_says_how_to_go_on(model, tmp_path, name, code):
+    (tmp_path / "long.smi").write_text("".join(f"C{'C' * (i % 60)}O n{i}\n" for i in range(60_000)))
+    command = [sys.executable, "-m", "molmeta.cli", "score", model, "long.smi", "-o", "out.csv"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        until = time.monotonic() + 60
+        while not list(tmp_path.glob("out.csv.parts/*.part")) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        sent = time.monotonic()
+        _, err = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 5
+    assert process.returncode == code
+    assert "--resume" in err
+    assert "Traceback" not in err
+    done = shlex.split(err.splitlines()[-1])
+    assert done[0] == "molmeta"
+    assert subprocess.run(
+        [sys.executable, "-m", "molmeta.cli", *done[1:]], cwd=tmp_path, capture_output=True, text=True
+    ).stdout.startswith("long.smi read as")
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 60_001

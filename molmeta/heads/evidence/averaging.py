@@ -9,8 +9,9 @@ Source: Rasmussen and Williams 2006 (sections 2.2, 2.7, 5.4 and equation 9.18 fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch import Tensor
 from molmeta.heads.linalg import cholesky
 
 _BLOCK = 2**22  # numbers in one block of settings x query x support
+_CACHED = 2**17  # numbers in a block that stays in the cache of a core
 _NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
 
 
@@ -64,29 +66,103 @@ class Posterior:
     alpha: Tensor
     scale: Tensor
 
-    def latent(self, cross: Tensor, own: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    @cached_property
+    def used(self) -> list[int]:
+        """The kernels that any setting mixes, in order: those that predictions are made of."""
+        used: list[int] = self.grid.mixture.any(0).nonzero().flatten().tolist()
+        return used
+
+    @cached_property
+    def moments(self) -> Moments:
+        """What many predictions are made of faster."""
+        return Moments.of(self)
+
+    def latent(
+        self, cross: Iterable[Tensor], own: Iterable[Tensor], mean: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, latent variance and noise variance, float64[m] each.
 
-        cross float64[K, m, n] are the kernels with the support, own float64[K, m] those of each compound
+        cross float64[m, n] are the kernels `used` with the support, own float64[m] those of each compound
         with itself, mean float64[m, J] the mean functions.
         """
-        rows = max(1, _BLOCK // (len(self.weight) * cross.shape[2]))
-        blocks = zip(
-            *(torch.split(*part) for part in ((cross, rows, 1), (own, rows, 1), (mean, rows))), strict=True
-        )
-        means, variance = (torch.cat(both) for both in zip(*(self._latent(*b) for b in blocks), strict=True))
+        m, n = len(mean), self.factor.shape[1]
+        # Moments take a matrix product for each setting, as the predictions of n compounds do.
+        if m > n and not torch.is_grad_enabled():
+            predict, size = self.moments.latent, _CACHED // len(self.moments.mixture)
+        else:
+            predict, size = self._latent, _BLOCK // len(self.weight)
+        rows = max(1, size // n)
+        kernels, selves = (zip(*(torch.split(k, rows) for k in each), strict=True) for each in (cross, own))
+        parts = [
+            predict(torch.stack(k), torch.stack(x), g)
+            for k, x, g in zip(kernels, selves, torch.split(mean, rows), strict=True)
+        ]
+        means, variance = (torch.cat(both) for both in zip(*parts, strict=True))
         noise = (self.weight * self.scale).sum(1) @ self.grid.ratio
         return means, variance, noise.expand_as(means)
 
     def _latent(self, cross: Tensor, own: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        mixed = torch.einsum("sb,bmn->smn", self.grid.mixture, cross)
+        """Mean and latent variance float64[m], from cross float64[K, m, n] and own float64[K, m]."""
+        mixture = self.grid.mixture[:, self.used]
+        mixed = torch.einsum("sb,bmn->smn", mixture, cross)
         means = mixed @ self.alpha + mean @ self.grid.share.T
         solved = torch.linalg.solve_triangular(self.factor, mixed.transpose(1, 2), upper=False)
-        left = self.grid.mixture @ own - solved.square().sum(1)
+        left = mixture @ own - solved.square().sum(1)
         average = torch.einsum("sh,smh->m", self.weight, means)
         between = torch.einsum("sh,smh->m", self.weight, (means - average[:, None]).square())
         within = (self.weight * self.scale).sum(1) @ left.clamp(min=1e-9)
         return average, within + between
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """A posterior as forms in the kernels k_b of a compound with the support set, and its mean functions g.
+
+    The mean is sum_b level_b k_b + given g. With v_d for the kernels as the d-th mixture mixes them, the
+    variance within and between settings is sum_b own_b k_b(x, x) + sum_d v_d square_d v_d + g (sum_b mutual_b
+    k_b + rest g) - mean^2: settings of one mixture differ in matrices that are the same for all compounds.
+
+    mixture float64[D, K]: the different ones; linear float64[K, n, 1 + J]: level and mutual; given
+    float64[J]; own float64[K]; square float64[D, n, n]; rest float64[J, J]; least float64[]: of a variance.
+    """
+
+    mixture: Tensor
+    linear: Tensor
+    given: Tensor
+    own: Tensor
+    square: Tensor
+    rest: Tensor
+    least: Tensor
+
+    @classmethod
+    def of(cls, posterior: Posterior) -> Moments:
+        weight, alpha, share = posterior.weight, posterior.alpha, posterior.grid.share
+        each = posterior.grid.mixture[:, posterior.used]
+        mixture, which = torch.unique(each, dim=0, return_inverse=True)
+        scale = (weight * posterior.scale).sum(1)
+        weighed = weight[:, None] * alpha
+        explained = scale[:, None, None] * torch.cholesky_inverse(posterior.factor)
+        square = explained.new_zeros(len(mixture), *explained.shape[1:])
+        square.index_add_(0, which, weighed @ alpha.transpose(1, 2) - explained)
+        level_and_mutual = weighed @ torch.cat([torch.ones_like(share[:, :1]), 2 * share], 1)
+        return cls(
+            mixture=mixture,
+            linear=torch.einsum("sk,snj->knj", each, level_and_mutual),
+            given=weight.sum(0) @ share,
+            own=scale @ each,
+            square=square,
+            rest=share.T @ (weight.sum(0)[:, None] * share),
+            least=1e-9 * scale.sum(),
+        )
+
+    def latent(self, cross: Tensor, own: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and latent variance float64[m], from cross float64[K, m, n] and own float64[K, m]."""
+        linear = (cross @ self.linear).sum(0)
+        average, mutual = linear[:, 0] + mean @ self.given, linear[:, 1:]
+        mixed = torch.einsum("dk,kmn->dmn", self.mixture, cross)
+        second = (mixed @ self.square * mixed).sum((0, 2)) + (mean * (mutual + mean @ self.rest)).sum(1)
+        variance = self.own @ own + second - average.square()
+        return average, variance.clamp(min=self.least)
 
 
 def average(kernels: Tensor, y: Tensor, mean: Tensor, grid: Grid, shape: Tensor, rate: Tensor) -> Posterior:
@@ -106,6 +182,8 @@ def average(kernels: Tensor, y: Tensor, mean: Tensor, grid: Grid, shape: Tensor,
     ------
     NotEnoughData
         A mixed kernel is not positive definite (see `molmeta.heads.linalg.cholesky`).
+    FloatingPointError
+        No setting has a weight, as parameters or labels are out of all bounds.
     """
     n = len(y)
     covariance = torch.einsum("sb,bmn->smn", grid.mixture, kernels)
@@ -127,6 +205,8 @@ def _pruned(posterior: Posterior) -> Posterior:
     """Without the settings that weigh next to nothing."""
     weight, grid = posterior.weight, posterior.grid
     keep = weight.sum(1) > _NEGLIGIBLE * weight.sum(1).max()
+    if not keep.any():
+        raise FloatingPointError("the evidence of no setting is a number: parameters or labels are too large")
     kept = replace(grid, mixture=grid.mixture[keep], ratio=grid.ratio[keep], log_prior=grid.log_prior[keep])
     return Posterior(
         kept,

@@ -11,7 +11,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.data.history import History
 from molmeta.encoders.base import Encoder
 from molmeta.heads.evidence.head import Evidence
-from molmeta.heads.kernels import RATIOS
+from molmeta.heads.kernels import RATIOS, Kernel
 
 
 class TanimotoGP(Evidence):
@@ -31,5 +31,5 @@ class TanimotoGP(Evidence):
     def features(self, encoder: Encoder, mols: MolBatch) -> Tensor:
         return torch.zeros(len(mols), 1, dtype=torch.float64, device=self.log_shape.device)
 
-    def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
+    def learned(self, a: Tensor, b: Tensor) -> list[Kernel]:
         return []

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -29,7 +30,7 @@ from molmeta.heads.base import Conditioned, Head
 from molmeta.heads.evidence.averaging import Grid, Posterior, average, join
 from molmeta.heads.evidence.panels import Panels, Remembered
 from molmeta.heads.evidence.profiles import Profiles, Together
-from molmeta.heads.kernels import RATIOS, fingerprint_kernels, mixtures, unit, unit_kernels
+from molmeta.heads.kernels import RATIOS, Kernel, fingerprint_kernels, mixtures, unit, unit_kernels
 from molmeta.heads.link import Link, Regressed
 from molmeta.prediction import Prediction
 
@@ -123,34 +124,40 @@ class Evidence(Head):
         """Unit vectors float64[n, dim] on which the prior mean, the linear and the Matern kernel act."""
         return unit(encoder, mols)
 
-    def learned(self, a: Tensor, b: Tensor) -> list[Tensor]:
-        """Kernels float64[n, m] of the features, each 1 on the diagonal."""
+    def learned(self, a: Tensor, b: Tensor) -> list[Kernel]:
+        """Kernels of n and m features, each 1 on the diagonal."""
         return unit_kernels(a, b, self.log_length.double().exp())
 
-    def kernels(self, a: Tensor, b: Tensor, mols_a: MolBatch, mols_b: MolBatch) -> Tensor:
-        """float64[K, n, m]: learned ones, one a fingerprint, one a fingerprint's presence."""
-        fixed = fingerprint_kernels(mols_a, mols_b, self.fingerprints, self.presence)
-        return torch.stack([*self.learned(a, b), *fixed])
+    def kernels(self, a: Tensor, b: Tensor, mols_a: MolBatch, mols_b: MolBatch) -> list[Kernel]:
+        """Learned ones, one a fingerprint, one a fingerprint's presence."""
+        return [*self.learned(a, b), *fingerprint_kernels(mols_a, mols_b, self.fingerprints, self.presence)]
 
     def condition(self, encoder: Encoder, support: Labelled) -> Conditioned:
         self.check_support(support)
-        data = Regressed.of(support)
-        sign = support.target.sign
+        data, sign = Regressed.of(support), support.target.sign
         own, phi = support.mols, self.features(encoder, support.mols)
         panels, profiles = self.earlier(own)
         sources: list[Remembered | Together] = [*panels, *profiles]
-        kernels = _stacked(self.kernels(phi, phi, own, own), [x.covariance(own) for x in sources])
         means = sign * self.means(phi, own, panels)
         level = means.mean(0)
         grid = self.settings(len(panels), len(profiles), math.log(len(support) / 32))
+
+        def cross(new: Tensor, mols: MolBatch) -> list[Kernel]:
+            """All kernels between compounds, with their features, and the support set."""
+            return [*self.kernels(new, phi, mols, own), *(partial(x.covariance, mols) for x in sources)]
+
+        kernels = torch.stack([kernel() for kernel in cross(phi, own)])
         posterior = self.posterior(kernels, data.y, means - level, grid)
 
         def predict(mols: MolBatch) -> Prediction:
             new = self.features(encoder, mols)
-            cross = _stacked(self.kernels(new, phi, mols, own), [x.covariance(mols) for x in sources])
-            itself = cross.new_ones(self.n_kernels, len(mols))
-            itself = _stacked(itself, [x.variance(mols) for x in sources])
-            latent = posterior.latent(cross, itself, sign * self.means(new, mols, panels) - level)
+            kernels, itself = cross(new, mols), [new.new_ones(len(mols))] * self.n_kernels
+            itself += [x.variance(mols) for x in sources]
+            latent = posterior.latent(
+                [kernels[k]() for k in posterior.used],
+                [itself[k] for k in posterior.used],
+                sign * self.means(new, mols, panels) - level,
+            )
             return self.link.prediction(data, *latent)
 
         return predict
@@ -236,10 +243,6 @@ class Evidence(Head):
         which = nn.functional.one_hot(torch.tensor(2 + number, device=ratio.device), 2 + panels)
         log_prior = mass + odds.log_softmax(0) - math.log(len(mixture))
         return Grid(mixture, ratio, believed[:, None] * which, log_prior.expand(len(mixture), -1))
-
-
-def _stacked(kernels: Tensor, more: Sequence[Tensor]) -> Tensor:
-    return torch.cat([kernels, *(one[None] for one in more)])
 
 
 def _moved(log_odds: Tensor, size: float) -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from molmeta.chem.batch import MolBatch
+from molmeta.chem.batch import Kept, MolBatch
 from molmeta.data.history import History
 from molmeta.heads.evidence.lookup import Table, find
 
@@ -98,20 +100,15 @@ class Profiles(Table):
 
     def covariance(self, a: Tensor, b: Tensor) -> Tensor:
         """float64[n, m] between compounds a int64[n] and b int64[m]; a compound has the variance 1."""
-        left, right = self.entries(a), self.entries(b)
-        assays = torch.unique(right[1])
-        shared = self._dense(left, len(a), assays) @ self._dense(right, len(b), assays).T
-        same = a[:, None] == b[None]
-        return torch.where(same, 1.0, shared)
+        return Together(self, b).between(a)
 
     def entries(self, identity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Measurements of compounds int64[n]: whose (position in `identity`), in which assay, and what."""
         at = find(self.get_buffer("key"), identity)
         (rows,) = torch.nonzero(at >= 0, as_tuple=True)
-        count = self.get_buffer("count").long()
-        size = count[at[rows]]
+        size = self.get_buffer("count")[at[rows]].long()
         owner = torch.repeat_interleave(rows, size)
-        first = (count.cumsum(0) - count)[at[rows]]
+        first = _starts(self.get_buffer("count"))[at[rows]]
         before = size.cumsum(0) - size
         entry = torch.arange(len(owner), device=owner.device) + torch.repeat_interleave(first - before, size)
         return (
@@ -120,17 +117,17 @@ class Profiles(Table):
             self.get_buffer("value")[entry].double() / _STEPS,
         )
 
-    def _dense(self, entries: tuple[Tensor, Tensor, Tensor], n: int, assays: Tensor) -> Tensor:
-        """float64[n, len(assays)]: profiles scaled to a length below 1, the closer to it the longer."""
-        owner, assay, value = entries
-        square = torch.zeros(n, dtype=value.dtype, device=value.device)
-        square.index_add_(0, owner, value.square())
-        scaled = value / (square + _PSEUDO).sqrt()[owner]
-        column = find(assays, assay)
-        inside = column >= 0
-        out = scaled.new_zeros(n, len(assays))
-        out[owner[inside], column[inside]] = scaled[inside]
-        return out
+    def scaled(self, identity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Entries of profiles that are scaled to a length below 1, the closer to it the longer."""
+        owner, assay, value = self.entries(identity)
+        square = value.new_zeros(len(identity)).index_add_(0, owner, value.square())
+        return owner, assay, value / (square + _PSEUDO).sqrt()[owner]
+
+
+@Kept
+def _starts(count: Tensor) -> Tensor:
+    """int64[c]: where the entries of each compound begin, from how many it has int32[c]."""
+    return count.cumsum(0) - count
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +137,34 @@ class Together:
     table: Profiles
     identity: Tensor
 
+    @cached_property
+    def _measured(self) -> tuple[Tensor, Tensor]:
+        """The assays int64[a] that measured some of the support set, and its profiles float64[a, n]."""
+        owner, assay, value = self.table.scaled(self.identity)
+        assays, row = torch.unique(assay, return_inverse=True)
+        profiles = value.new_zeros(len(assays), len(self.identity))
+        profiles[row, owner] = value
+        return assays, profiles
+
+    def between(self, identity: Tensor) -> Tensor:
+        """float64[m, n]: of compounds int64[m] with the support set."""
+        (assays, profiles), (owner, assay, value) = self._measured, self.table.scaled(identity)
+        row = find(assays, assay)
+        inside = row >= 0
+        ptr = torch.searchsorted(owner[inside], torch.arange(len(identity) + 1, device=owner.device))
+        shared = functional.embedding_bag(
+            row[inside],
+            profiles,
+            ptr,
+            mode="sum",
+            per_sample_weights=value[inside],
+            include_last_offset=True,
+        )
+        return torch.where(identity[:, None] == self.identity, 1.0, shared)
+
     def covariance(self, mols: MolBatch) -> Tensor:
         """float64[m, n]: of m compounds with the support set."""
-        return self.table.covariance(mols.need("identity"), self.identity)
+        return self.between(mols.need("identity"))
 
     def variance(self, mols: MolBatch) -> Tensor:
         """float64[m]"""

@@ -133,7 +133,8 @@ def test_evidence_goes_to_the_kernel_that_made_the_values(truth: str) -> None:
     with torch.no_grad():
         phi = head.features(Frozen(DIM), mols)
         grid = head.settings(0, 0, math.log(80 / 32))
-        posterior = head.posterior(head.kernels(phi, phi, mols, mols), y, torch.zeros(80, 2).double(), grid)
+        kernels = torch.stack([kernel() for kernel in head.kernels(phi, phi, mols, mols)])
+        posterior = head.posterior(kernels, y, torch.zeros(80, 2).double(), grid)
     share = posterior.weight.sum(1) @ posterior.grid.mixture
     learned = float(share[:2].sum())
     assert learned > 0.5 if truth == "embedding" else learned < 0.2
@@ -386,7 +387,7 @@ def test_averaging_never_ranks_below_its_worst_corner(truth: int | str) -> None:
             if truth == "mean":
                 latent = phi @ whole.get_buffer("prior_mean").double()
             else:
-                kernel = whole.kernels(phi, phi, mols, mols)[int(truth)]
+                kernel = whole.kernels(phi, phi, mols, mols)[int(truth)]()
                 normal = torch.randn(n, generator=torch.Generator().manual_seed(seed)).double()
                 latent = torch.linalg.cholesky(kernel + 1e-6 * torch.eye(n)) @ normal
             y = (latent > latent.median()).float()

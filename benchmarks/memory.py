@@ -1,0 +1,52 @@
+"""How much memory `molmeta score` takes, while it runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from tempfile import TemporaryFile
+
+import psutil
+from trial import Row, Trial
+
+_EVERY = 0.2  # seconds
+
+
+def memory(trial: Trial) -> Iterator[Row]:
+    """Most memory at any time of a run with fast, all columns: of the process, and with those that it starts.
+
+    Pages that processes share count for each of them.
+    """
+    model, out = trial.folder / "fast.molmeta", trial.folder / "memory.parquet"
+    trial.model("fast").save(model, force=True)
+    for rows in trial.options.memory:
+        library = trial.library(rows)
+        words = ["score", model, library, "-o", out, "--workers", trial.options.workers, "--force"]
+        started = time.perf_counter()
+        own, every = watched([sys.executable, "-m", "molmeta.cli", *map(str, words)])
+        yield {
+            "rows": rows,
+            "main process, MB": round(own / 1e6),
+            f"with {trial.options.workers} workers, MB": round(every / 1e6),
+            "minutes": round((time.perf_counter() - started) / 60, 1),
+        }
+        library.unlink()
+
+
+def watched(command: list[str]) -> tuple[int, int]:
+    """Most resident bytes of a process, and of it with all that it started."""
+    own = every = 0
+    # Not a pipe: nobody reads it meanwhile.
+    with TemporaryFile() as log, psutil.Popen(command, stdout=log, stderr=log) as process:
+        while process.poll() is None:
+            try:
+                now = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+            except psutil.NoSuchProcess:  # it ended meanwhile
+                continue
+            own, every = max(own, now[0]), max(every, sum(now))
+            time.sleep(_EVERY)
+        if process.returncode:
+            log.seek(0)
+            raise SystemExit(f"{' '.join(command)}\n{log.read().decode()[-2000:]}")
+    return own, every

@@ -1,0 +1,187 @@
+"""The folder OUT.parts: what a run has done so far, one file a chunk, so that another run can go on.
+
+A part appears whole or not at all (written, synced, renamed). `manifest.json` says what the parts are parts
+of: the input, the models and the options; only a run of the same may add to them. `end.json` says how many
+there are, once somebody has read the library to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from molmeta.errors import RefusedError, ResourceError
+from molmeta.files import replacing, write_whole
+from molmeta.scoring.formats import Format
+from molmeta.scoring.ranking import Ranked
+from molmeta.scoring.shard import WHOLE, Shard
+from molmeta.scoring.tally import Tally
+
+SUFFIX = ".parts"
+_MANIFEST, _END, _PART, _LOCK = "manifest.json", "end.json", ".part", "lock"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a chunk becomes: its number, its rows as the format writes them, and what became of them."""
+
+    index: int
+    data: bytes
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class End:
+    """That a library was read to its end: how many chunks it has, and notes on how it was read."""
+
+    chunks: int
+    notes: list[str]
+
+
+class Parts:
+    """The parts of an output.
+
+    Parameters
+    ----------
+    out : path
+        The output that they are for.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.folder = out, out.with_name(out.name + SUFFIX)
+
+    def __bool__(self) -> bool:
+        """Whether a run has begun."""
+        return (self.folder / _MANIFEST).exists()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the parts are parts of."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / _MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RefusedError(f"{self.folder} cannot be read ({error}); --force starts anew") from error
+        return found
+
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Starts, or joins a run of the same.
+
+        Raises
+        ------
+        RefusedError
+            The parts that are there are of something else.
+        """
+        self.folder.mkdir(exist_ok=True)
+        wanted = json.loads(json.dumps(manifest))
+        if not self:
+            self._write(_MANIFEST, json.dumps(wanted, indent=1).encode())
+        found = self.manifest
+        changed = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+        if changed:
+            name = changed[0]
+            raise RefusedError(
+                f"{self.folder} was begun with another {name}: found {_short(found.get(name))}, now "
+                f"{_short(wanted.get(name))}; repeat the first command to go on, or --force to start anew"
+            )
+
+    @contextmanager
+    def locked(self, shard: Shard) -> Iterator[None]:
+        """Nobody else makes the parts of this shard meanwhile.
+
+        Raises
+        ------
+        RefusedError
+            Somebody does.
+        """
+        self.folder.mkdir(exist_ok=True)
+        try:
+            with FileLock(self.folder / f"{_LOCK}.{shard.number}", timeout=0):
+                yield
+        except Timeout:
+            raise RefusedError(
+                f"another run writes {self.out} right now; wait for it, or give another output"
+            ) from None
+        finally:
+            if not self:  # nothing was begun, or all is done
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def done(self) -> set[int]:
+        """Numbers of the chunks that are done."""
+        return {int(path.stem) for path in self.folder.glob(f"*{_PART}")}
+
+    def write(self, part: Part) -> None:
+        """Adds a part; raises ResourceError where the disk is full."""
+        tally = json.dumps(part.tally.as_json()).encode()
+        self._write(f"{part.index:09d}{_PART}", part.data + tally + len(tally).to_bytes(8, "little"))
+
+    def read(self, index: int) -> Part:
+        """The part of a chunk."""
+        content = (self.folder / f"{index:09d}{_PART}").read_bytes()
+        size = int.from_bytes(content[-8:], "little")
+        tally = Tally.from_json(json.loads(content[-8 - size : -8]))
+        return Part(index, content[: -8 - size], tally)
+
+    def join(self, layout: Format | Ranked, collect: Callable[[Tally], object]) -> None:
+        """Writes the output from all parts, in order; raises ResourceError where the disk is full."""
+
+        def data() -> Iterator[bytes]:
+            for index in sorted(self.done()):
+                part = self.read(index)
+                collect(part.tally)
+                yield part.data
+
+        with _on_disk(self.out), replacing(self.out) as stream:
+            layout.join(data(), stream)
+
+    def finish(self, end: End) -> None:
+        """Notes that the library was read to its end."""
+        self._write(_END, json.dumps({"chunks": end.chunks, "notes": end.notes}).encode())
+
+    @property
+    def end(self) -> End | None:
+        """What `finish` noted."""
+        path = self.folder / _END
+        return End(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+    def missing(self) -> int | None:
+        """How many chunks are to be done; None where nobody has read the library to its end."""
+        return None if self.end is None else self.end.chunks - len(self.done())
+
+    def forget(self) -> None:
+        """Deletes what was done; a lock that is held stays."""
+        # The manifest goes first: without it, the rest is nothing.
+        for pattern in (_MANIFEST, _END, f"*{_PART}", "*.tmp"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        """Deletes all of it, folder and lock too."""
+        with self.locked(WHOLE):
+            self.forget()
+
+    def _write(self, name: str, content: bytes) -> None:
+        with _on_disk(self.folder / name):
+            write_whole(self.folder / name, content)
+
+
+@contextmanager
+def _on_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise ResourceError(
+            f"{path} cannot be written ({why}); what is done stays: make room and --resume"
+        ) from error
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,122 @@
+"""`Tally`: what became of rows, to be added up over the chunks of a library."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from molmeta.data.library import LibraryChunk
+
+SHOWN = 5  # best rows that a report repeats
+
+
+@dataclass(frozen=True)
+class Best:
+    """A row with one of the highest scores: its score, its number, and its columns with None for no value."""
+
+    score: float
+    row: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of rows.
+
+    Attributes
+    ----------
+    rows : int
+    status : dict of str to int
+        Rows by "ok" or reason code; they add up to `rows`.
+    formulas : int
+        Input cells that a spreadsheet would run as a formula.
+    best : tuple of Best
+        The rows with the highest scores, best first, equal ones in the order of the library.
+    """
+
+    rows: int = 0
+    status: dict[str, int] = field(default_factory=dict)
+    formulas: int = 0
+    best: tuple[Best, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        chunk: LibraryChunk,
+        status: Sequence[str],
+        scores: NDArray[np.float64],
+        scored: pd.DataFrame,
+    ) -> Tally:
+        """Of a chunk of n rows: their status, scores float64[n] (nan where there is none), and columns."""
+        best = tuple(
+            Best(
+                float(scores[at]),
+                chunk.first_row + at,
+                dict(zip(chunk.header, chunk.cells[at], strict=True)) | _record(scored.iloc[at]),
+            )
+            for at in best_first(scores, SHOWN).tolist()
+        )
+        formulas = sum(map(is_formula, (cell for row in chunk.cells for cell in row)))
+        return cls(len(chunk), dict(Counter(status)), formulas, best)
+
+    @classmethod
+    def total(cls, parts: Iterable[Tally]) -> Tally:
+        """All of several added up."""
+        rows = formulas = 0
+        status: Counter[str] = Counter()
+        best: list[Best] = []
+        for part in parts:
+            rows, formulas = rows + part.rows, formulas + part.formulas
+            status.update(part.status)
+            best = sorted([*best, *part.best], key=lambda one: (-one.score, one.row))[:SHOWN]
+        return cls(rows, dict(status), formulas, tuple(best))
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Tally:
+        """What `as_json` made."""
+        return cls(**found | {"best": tuple(Best(**one) for one in found["best"])})
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def rejected(self) -> int:
+        return self.rows - self.status.get("ok", 0)
+
+
+def best_first(scores: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Positions of the highest scores, best first, equal ones in order; nan is no score.
+
+    >>> best_first(np.array([1.0, np.nan, 3.0, 1.0]), 2)
+    array([2, 0])
+    """
+    known = np.flatnonzero(~np.isnan(scores))
+    found: NDArray[np.int64] = known[np.argsort(-scores[known], kind="stable")[:most]]
+    return found
+
+
+def _record(row: pd.Series) -> dict[str, Any]:
+    """A row by column, as Python's own types."""
+    plain = {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
+    return {name: None if pd.isna(value) else value for name, value in plain.items()}
+
+
+def is_formula(cell: str) -> bool:
+    """Whether a spreadsheet would take a cell for a formula: it starts as one and is no number.
+
+    >>> is_formula("=1+1"), is_formula("-5"), is_formula("@cmd"), is_formula("CCO")
+    (True, False, True, False)
+    """
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
