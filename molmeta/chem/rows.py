@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule, Rejection
-from molmeta.chem.smiles import read_smiles
+from molmeta.chem.smiles import read_many
 
-# Rows that are featurized together. Where one of them kills its process, all of a block are done again,
-# one by one.
-_BLOCK = 256
+# Rows that are featurized together: few enough that their molecules stay in the processor's cache, and are
+# gone before Python looks for garbage. Where one of them kills its process, a block is done again one by one.
+_BLOCK = 32
 
 # Is told the positions start:stop of the rows that are about to be worked on.
 Watch = Callable[[int, int], None]
@@ -68,19 +68,24 @@ def read_rows(
     smiles: list[str | None] = []
     parts: list[MolBatch] = []
     for start, stop in _blocks(len(cells), suspects):
-        found: list[Molecule | Rejection] = []
-        for at in range(start, stop):
-            if at in refused:
-                found.append(Rejection(at, "", refused[at]))
-                continue
-            watch(at, at + 1)
-            found.append(read_smiles(at, cells[at]))
+        found = read_many(start, _told(cells, range(start, stop), refused, watch))
+        found = [Rejection(one.row, "", refused[one.row]) if one.row in refused else one for one in found]
         watch(start, stop)
         found, mols = features_of(found, needs)
         status += ["ok" if isinstance(one, Molecule) else one.reason for one in found]
         smiles += [one.smiles if isinstance(one, Molecule) else None for one in found]
         parts.append(mols)
     return Rows(status, smiles, concatenate(parts) if parts else featurize([], needs))
+
+
+def _told(cells: Sequence[object], rows: range, refused: Collection[int], watch: Watch) -> Iterator[object]:
+    """The cells of rows, each after it was told that it comes; nothing of those that are refused."""
+    for at in rows:
+        if at in refused:
+            yield ""
+        else:
+            watch(at, at + 1)
+            yield cells[at]
 
 
 def _blocks(n: int, suspects: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:

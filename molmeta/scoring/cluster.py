@@ -18,7 +18,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +80,7 @@ class Ray:
                 f"found actors = {self.actors} and deadline = {self.deadline}; wanted at least 1, above 0"
             )
 
-    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Iterator[T | End]:
+    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Generator[T | End]:
         if is_stream(library.sources):
             raise ConfigError("Ray may have to read a library twice, and this one is a stream; give a file")
         last: End | MolmetaError | None = None

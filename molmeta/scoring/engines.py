@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Stage(Protocol[T_co]):
 class Engine(Protocol):
     """Where a stage works on a library."""
 
-    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Iterator[T | End]:
+    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Generator[T | End]:
         """What the stage makes of the chunks that are wanted, and at last the end of the library.
 
         Raises
@@ -77,7 +77,7 @@ class Local:
                 f"found workers = {self.workers} and deadline = {self.deadline}; wanted at least 0, above 0"
             )
 
-    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Iterator[T | End]:
+    def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Generator[T | End]:
         chunks = _Chunks(library, wanted)
         with _one_thread(), _little_garbage():
             yield from self._overlapped(chunks, stage) if self.workers else _alone(chunks, stage)

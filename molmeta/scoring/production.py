@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,23 +64,26 @@ class Run:
                 error.add_note(f"{self.tally.rows} rows are done and stay in {parts.folder}")
                 raise
 
-    def parts(self, wanted: Callable[[int], bool] = lambda index: True) -> Iterator[Part | End]:
+    def parts(self, wanted: Callable[[int], bool] = lambda index: True) -> Generator[Part | End]:
         """Parts of the chunks that are wanted, as they come; progress is shown when one was taken in."""
-        for one in self.engine.run(self.library, wanted, self.stage):
-            yield one
-            if isinstance(one, Part):
-                self._count(one.tally)
+        # Closed at once where a signal comes in: its processes and threads are not left to the interpreter.
+        with closing(self.engine.run(self.library, wanted, self.stage)) as made:
+            for one in made:
+                yield one
+                if isinstance(one, Part):
+                    self._count(one.tally)
 
     def _fill(self, parts: Parts, shard: Shard) -> None:
         done = parts.done()
         for index in sorted(done):
             if shard.has(index):
                 self._count(parts.read(index).tally)
-        for one in self.parts(lambda index: shard.has(index) and index not in done):
-            if isinstance(one, End):
-                parts.finish(one)
-            else:
-                parts.write(one)
+        with closing(self.parts(lambda index: shard.has(index) and index not in done)) as made:
+            for one in made:
+                if isinstance(one, End):
+                    parts.finish(one)
+                else:
+                    parts.write(one)
 
     def _count(self, tally: Tally) -> None:
         self.tally = Tally.total([self.tally, tally])
