@@ -190,7 +190,7 @@ def test_a_cascade_from_the_command_line(run, tmp_path, assay, checkpoint, libra
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_ends_it_within_seconds_and_says_how_to_go_on(model, tmp_path, name, code):
-    (tmp_path / "long.smi").write_text("".join(f"C{'C' * (i % 20)}O n{i}\n" for i in range(60_000)))
+    (tmp_path / "long.smi").write_text("".join(f"C{'C' * (i % 20)}O n{i}\n" for i in range(20_000)))
     command = [sys.executable, "-m", "molmeta.cli", "score", model, "long.smi", "-o", "out.csv"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         until = time.monotonic() + 60
@@ -202,7 +202,8 @@ def test_a_signal_ends_it_within_seconds_and_says_how_to_go_on(model, tmp_path, 
         err = process.stderr.readline()
         # All processes and threads are gone when it says so; then the interpreter takes its time to end.
         assert time.monotonic() - sent < 5
-        err += process.communicate(timeout=30)[1]
+        err += process.stderr.read()
+        process.wait(timeout=30)
     assert process.returncode == code
     assert "--resume" in err
     assert "Traceback" not in err
@@ -211,4 +212,4 @@ def test_a_signal_ends_it_within_seconds_and_says_how_to_go_on(model, tmp_path, 
     assert subprocess.run(
         [sys.executable, "-m", "molmeta.cli", *done[1:]], cwd=tmp_path, capture_output=True, text=True
     ).stdout.startswith("long.smi read as")
-    assert len((tmp_path / "out.csv").read_text().splitlines()) == 60_001
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 20_001
