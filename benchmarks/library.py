@@ -26,6 +26,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pandas as pd
 import torch
+from disk import disk
 from harness import save, seconds
 from memory import memory
 from peers import peers
@@ -192,6 +193,7 @@ SECTIONS = {
     "memory": memory,
     "cascade": cascade,
     "cost": cost,
+    "disk": disk,
 }
 
 if __name__ == "__main__":
