@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# A shell has what it starts in the background ignore Ctrl-C, and children inherit that; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Skips that are to be expected somewhere; with MOLMETA_FAIL_ON_SKIP=1 any other one fails the run.
 EXPECTED_SKIPS = ("FS-Mol tables are not beside the checkout",)
