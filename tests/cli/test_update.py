@@ -157,7 +157,7 @@ def test_a_stop_while_writing_leaves_the_old_file(run, mine, plate, monkeypatch,
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molmeta.checkpoint.os.fsync", stop)
+    monkeypatch.setattr("molmeta.files.os.fsync", stop)
     assert run("update", mine, plate).code == 130
     assert mine.read_bytes() == before
     assert sorted(os.listdir(tmp_path)) == ["mine.molmeta", "plate.csv"]
