@@ -20,11 +20,11 @@ def disk(trial: Trial) -> Iterator[Row]:
     found = {"library, .smi.gz": len(gzip.compress(trial.library(rows).read_bytes()))}
     for columns in (SCORE, None):
         shown = ", ".join(columns or ("all columns",))
-        out = trial.score(trial.model("fast"), rows, columns, engine)
+        out = trial.score(trial.model("fast"), trial.library(rows), columns, engine)
         found[f"output, .parquet, {shown}"] = out.stat().st_size
     for name in ("fast", "base"):
         folder = Path(mkdtemp(dir=trial.folder))
-        trial.score(trial.model(name), rows, SCORE, engine, cache=folder)
+        trial.score(trial.model(name), trial.library(rows), SCORE, engine, cache=folder)
         found[f"cache of {name}"] = sum(one.stat().st_size for one in folder.rglob("*.mols"))
     for what, size in found.items():
         yield {

@@ -18,6 +18,8 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # no thread may be alive where this process forks
 
+from harness import save
+
 import molmeta
 from molmeta.predictor import Predictor
 from molmeta.scoring import Local, score_library
@@ -34,6 +36,7 @@ def main() -> None:
     made.add_argument("--kills", type=int, default=4, help="at least so many a run")
     made.add_argument("--chunk", type=int, default=64)
     made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--out", type=Path, help="JSON")
     options = made.parse_args()
     model = molmeta.adapt(options.assay, options.model, verdict=False)
     kills = different = 0
@@ -58,6 +61,10 @@ def main() -> None:
                 kills += killed(model, options, out, engine, None)
             different += out.read_bytes() != whole[ending]
     print(f"{options.runs} runs, {kills} kills, {different} outputs differ")
+    if options.out:
+        save(
+            options.out, {"runs": [{"runs": options.runs, "kills": kills, "outputs that differ": different}]}
+        )
 
 
 def killed(

@@ -14,10 +14,8 @@ _EVERY = 0.2  # seconds
 
 
 def memory(trial: Trial) -> Iterator[Row]:
-    """Most memory at any time of a run with fast, all columns: of the process, and with those that it starts.
-
-    Pages that processes share count for each of them.
-    """
+    """Most memory at any time of a run with fast, all columns: resident pages of the process, and of all that
+    it starts too, where Linux counts a page that n processes share as 1/n in each."""
     model, out = trial.folder / "fast.molmeta", trial.folder / "memory.parquet"
     trial.model("fast").save(model, force=True)
     for rows in trial.options.memory:
@@ -35,18 +33,23 @@ def memory(trial: Trial) -> Iterator[Row]:
 
 
 def watched(command: list[str]) -> tuple[int, int]:
-    """Most resident bytes of a process, and of it with all that it started."""
+    """Most resident bytes of a process, and of it with all that it started, shared ones counted once."""
     own = every = 0
     # Not a pipe: nobody reads it meanwhile.
     with TemporaryFile() as log, psutil.Popen(command, stdout=log, stderr=log) as process:
         while process.poll() is None:
             try:
-                now = [one.memory_info().rss for one in (process, *process.children(recursive=True))]
+                own = max(own, process.memory_info().rss)
+                every = max(every, sum(map(_share, (process, *process.children(recursive=True)))))
             except psutil.NoSuchProcess:  # it ended meanwhile
                 continue
-            own, every = max(own, now[0]), max(every, sum(now))
             time.sleep(_EVERY)
         if process.returncode:
             log.seek(0)
             raise SystemExit(f"{' '.join(command)}\n{log.read().decode()[-2000:]}")
     return own, every
+
+
+def _share(process: psutil.Process) -> int:
+    now = process.memory_full_info()
+    return int(getattr(now, "pss", now.rss))

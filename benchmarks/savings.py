@@ -12,6 +12,7 @@ import pandas as pd
 from trial import LABELLED, SCORE, Row, Trial, ready, shipped_assay
 
 from molmeta.heads.evidence import averaging
+from molmeta.predictor import Predictor
 from molmeta.scoring import Local
 from molmeta.scoring.cascade import best_share
 
@@ -22,21 +23,25 @@ _DROPPED = 0.01  # settings of the Gaussian process that weigh less than this sh
 @cache
 def cached_rates(trial: Trial) -> dict[tuple[str, str, int], float]:
     """Molecules a second of base, by model, columns and workers, with what the network says in a cache."""
-    workers, models = trial.options.workers, {"base": trial.model("base")}
-    if hasattr(averaging, "_NEGLIGIBLE"):
-        with dropping(_DROPPED):
-            less = ready(shipped_assay(), trial.options.base, "bbb")
-        models[f"base, without settings below {_DROPPED:.0%}"] = less
+    workers, models = trial.options.workers, cached_models(trial)
     kept = trial.folder / "cache"
     filling = trial.growing(models["base"], None, Local(workers), lambda: Path(mkdtemp(dir=trial.folder)))
     found = {("base", "all, filling the cache", workers): filling}
-    trial.score(models["base"], trial.sizes[1], None, Local(workers), cache=kept)
+    trial.score(models["base"], trial.library(trial.sizes[1]), None, Local(workers), cache=kept)
     for name, model in models.items():
         for columns in (SCORE, None):
             for number in (0, workers):
                 shown = ", ".join(columns or ("all",))
                 found[name, shown, number] = trial.growing(model, columns, Local(number), lambda: kept)
     return found
+
+
+@cache
+def cached_models(trial: Trial) -> dict[str, Predictor]:
+    """base, and base with fewer settings."""
+    with dropping(_DROPPED):
+        less = ready(shipped_assay(), trial.options.base, "bbb")
+    return {"base": trial.model("base"), f"base, without settings below {_DROPPED:.0%}": less}
 
 
 @contextmanager
@@ -50,13 +55,17 @@ def dropping(share: float) -> Iterator[None]:
 
 
 def cached(trial: Trial) -> Iterator[Row]:
-    """A library that was scored before, for the model of another assay, or again."""
+    """A library that was scored before, for the model of another assay, or again; and what it does to the
+    scores to leave settings out, next to all of them."""
+    scores = {name: model.predict(trial.sample)["mm_score"] for name, model in cached_models(trial).items()}
+    whole = scores["base"]
     for (model, columns, workers), rate in cached_rates(trial).items():
         yield {
             "model": model,
             "columns": columns,
             "engine": f"Local({workers})",
             "molecules a second": round(rate),
+            "rank correlation of scores": f"{whole.corr(scores[model], method='spearman'):.5f}",
         }
 
 
@@ -67,7 +76,9 @@ def cascade(trial: Trial) -> Iterator[Row]:
     scores = []
     for checkpoint in (trial.options.fast, trial.options.base):
         models = [ready(assay, checkpoint, name) for name, assay in labelled.items()]
-        scored = pd.read_parquet(trial.score(models, rows, SCORE, Local(trial.options.workers)))
+        scored = pd.read_parquet(
+            trial.score(models, trial.library(rows), SCORE, Local(trial.options.workers))
+        )
         columns = [name for name in scored if name.endswith("mm_score")]
         scores.append(scored[columns].set_axis(list(labelled), axis=1))
     fast, base = scores

@@ -37,11 +37,14 @@ class Trial:
     folder : Path
     smiles : list of str
         Different structures in random order, or random spellings of them.
+    new : list of str
+        As many structures as the sample has at most, which are not among those of the table.
     """
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options, self.folder = options, folder
         self.smiles = structures(options)
+        self.new = unknown(options) if options.new else []
 
     @property
     def sample(self) -> list[str]:
@@ -68,27 +71,29 @@ class Trial:
     def score(
         self,
         models: Predictor | Sequence[Predictor],
-        rows: int,
+        library: Path,
         columns: Collection[str] | None,
         engine: Engine | None = None,
         **how: Any,
     ) -> Path:
-        """Scores so many rows into a Parquet file."""
+        """Scores a library into a Parquet file."""
         out = self.folder / "scored.parquet"
         chunk = self.options.chunk
-        score_library(
-            models, self.library(rows), out, engine=engine, columns=columns, chunk=chunk, force=True, **how
-        )
+        score_library(models, library, out, engine=engine, columns=columns, chunk=chunk, force=True, **how)
         return out
 
-    def steady(self, model: Predictor, columns: Collection[str] | None) -> float:
-        """Molecules of the sample a second, in one process.
+    def steady(
+        self, model: Predictor, columns: Collection[str] | None, smiles: Sequence[str] | None = None
+    ) -> float:
+        """Molecules of the sample, or of other SMILES, a second, in one process.
 
         Timed from the moment that the first chunk is done, which leaves start-up out, until the file is
         there, which holds joining the parts of all chunks.
         """
-        rows, times = len(self.sample), []
-        self.score(model, rows, columns, progress=lambda now: times.append(time.perf_counter()))
+        smiles, times = smiles or self.sample, list[float]()
+        path, rows = self.folder / "steady.smi", len(smiles)
+        write(path, smiles)
+        self.score(model, path, columns, progress=lambda now: times.append(time.perf_counter()))
         return (rows - self.options.chunk) / (time.perf_counter() - times[0])
 
     def growing(
@@ -106,7 +111,7 @@ class Trial:
 
         def measure(rows: int) -> float:
             kept = {} if cache is None else {"cache": cache()}
-            return timed(lambda: self.score(model, rows, columns, engine, **kept))
+            return timed(lambda: self.score(model, self.library(rows), columns, engine, **kept))
 
         measure(self.sizes[0])  # what is slower the first time
         return by_difference(measure, *self.sizes, self.options.rounds)
@@ -128,6 +133,15 @@ def structures(options: argparse.Namespace) -> list[str]:
             "take fewer --compounds, or --spellings"
         )
     return shuffled.head(options.compounds).tolist()
+
+
+def unknown(options: argparse.Namespace) -> list[str]:
+    """SMILES of another table that are not in the first, in an order that is drawn with a fixed seed."""
+    first, other = (
+        pd.read_csv(path, usecols=["smiles"])["smiles"].dropna().drop_duplicates()
+        for path in (options.table, options.new)
+    )
+    return other[~other.isin(first)].sample(frac=1.0, random_state=0).head(options.sample).tolist()
 
 
 def spelled(smiles: Iterable[str], rows: int) -> list[str]:

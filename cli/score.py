@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from molmeta.wording import counted
+
 from . import render
 from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
 
 if TYPE_CHECKING:
+    import torch
+
     from molmeta.scoring import Engine, ScoreReport
 
 _MODEL = ".molmeta"
@@ -54,7 +58,8 @@ def score(
         typer.Option(min=0, help="Processes that read structures; default one a core, 0 for none."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what a run that was stopped has left.")
+        bool,
+        typer.Option("--resume", help="Go on with what a run that was stopped has left."),
     ] = False,
     shard: Annotated[
         str | None,
@@ -73,6 +78,9 @@ def score(
     ray_address: Annotated[
         str | None, typer.Option(help="Of the cluster; auto finds it; without, one is started here.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="float32, or bf16: faster on a GPU, other scores in the third digit.")
+    ] = "float32",
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     device: Device = "auto",
@@ -83,7 +91,8 @@ def score(
 
     The output has one row for each row of the library, in its order: the columns of the library, then
     those of the prediction. A row that cannot be scored says why in mm_status. What is done stays in
-    OUT.parts until all is: a run that was stopped goes on with --resume.
+    OUT.parts until all is: a run that was stopped goes on with --resume, and one that was complete
+    says so.
     """
     from molmeta.errors import ConfigError
     from molmeta.loading import load
@@ -93,13 +102,14 @@ def score(
     libraries = [file for file in files if not file.endswith(_MODEL)]
     if not models or not libraries:
         raise ConfigError(
-            f"found {len(models)} models (*{_MODEL}) and {len(libraries)} libraries; "
+            f"found {counted(len(models), 'model')} (*{_MODEL}) and "
+            f"{'1 library' if len(libraries) == 1 else f'{len(libraries)} libraries'}; "
             f"wanted at least one of each: molmeta score MODEL{_MODEL} LIBRARY"
         )
     if json and out == "-":
         raise ConfigError("--json and -o - both write to stdout; give the table a file")
     if out is not None and out != "-":
-        refuse_existing(Path(out), force)
+        refuse_existing(Path(out), force or resume)  # one that is complete may be what is to be resumed
     predictors = [load(model, device=device) for model in models]
     if prevalence is not None:
         predictors = [predictor.expecting(prevalence) for predictor in predictors]
@@ -111,6 +121,7 @@ def score(
             "resume": resume,
             "force": force,
             "columns": None if columns is None else [one.strip() for one in columns.split(",")],
+            "precision": _precision(precision),
             "smiles_column": smiles_column,
             "trusted": trust_input,
             "progress": lambda now: show(now.rows, now.rejected, now.share),
@@ -134,13 +145,32 @@ def show_report(report: ScoreReport, say: Callable[[str], None]) -> None:
     """What became of a library, in lines."""
     for note in report.notes:
         say(note)
-    reasons = "".join(f", {count} {reason}" for reason, count in sorted(report.rejected.items()))
-    say(f"{report.read} rows read: {report.scored} scored, {sum(report.rejected.values())} rejected{reasons}")
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(report.rejected.items()))
+    rejected = f"{sum(report.rejected.values())} rejected{reasons and f' ({reasons})'}"
+    by = "" if report.picked is None else " by the first model"
+    say(f"{counted(report.read, 'row')} read: {report.scored} scored{by}, {rejected}")
+    if report.picked is not None:
+        say(f"The best {report.picked} of these scored by the second model, and written")
     if report.formulas:
-        say(f"Warning: {report.formulas} cells start like a formula; a spreadsheet may run them")
+        start = "cell starts" if report.formulas == 1 else "cells start"
+        say(f"Warning: {report.formulas} {start} like a formula; a spreadsheet may run such text")
     if report.path != "-" and report.best:
-        _show_best(report.best)
-    say(f"Wrote {report.path} in {report.seconds:.1f} s")
+        _show_best(report.best, report.copies)
+    if report.complete:
+        say(f"Complete: {report.path} is of this very run; nothing was left to do")
+    else:
+        say(f"Wrote {'stdout' if report.path == '-' else report.path} in {report.seconds:.1f} s")
+
+
+def _precision(name: str) -> torch.dtype:
+    import torch
+
+    from molmeta.errors import ConfigError
+
+    known = {"float32": torch.float32, "bf16": torch.bfloat16}
+    if name not in known:
+        raise ConfigError(f"no precision '{name}'; there are {' and '.join(known)}")
+    return known[name]
 
 
 def _engine(name: str, workers: int | None, address: str | None) -> Engine:
@@ -163,23 +193,25 @@ def _resume_line(out: str) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, SystemExit):
         if Path(out + ".parts").exists():
-            words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
+            words = [word for word in sys.argv[1:] if word != "--resume"]
             render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
             render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
         raise
 
 
-def _show_best(best: Sequence[dict[str, Any]]) -> None:
-    """The best rows: the first columns of the library, and the numbers of the first model."""
+def _show_best(best: Sequence[dict[str, Any]], copies: Sequence[int]) -> None:
+    """The best compounds: the first columns of the library, and the numbers of the models."""
     names = list(best[0])
     own = [name for name in names if "mm_" not in name]
-    numbers = [
-        name for name in names if name.endswith(("mm_probability", "mm_value", "mm_std", "mm_in_domain"))
-    ]
-    shown = [*own[:3], *(numbers or [name for name in names if name.endswith("mm_score")])]
+    numbers = [name for name in names if name.endswith(("mm_probability", "mm_value"))]
+    numbers = numbers or [name for name in names if name.endswith("mm_score")]
+    beside = [name for name in names if name.endswith(("mm_std", "mm_in_domain"))]
+    shown = [*own[:3], *(name for name in names if name in numbers or name in beside)]
     rows = [[_cell(row[name]) for name in shown] for row in best]
+    if max(copies) > 1:
+        shown, rows = [*shown, "rows"], [[*row, n] for row, n in zip(rows, copies, strict=True)]
     render.line()
-    render.table(shown, rows, title="Best rows")
+    render.table(shown, rows, title="Best compounds")
     render.line()
 
 

@@ -27,7 +27,7 @@ from molmeta.learner import Learner
 FORMAT = 1
 CONFIG, WEIGHTS, ATLAS = "config.json", "weights.safetensors", "atlas.safetensors"
 _HEADER_LIMIT = 2**20  # bytes; an honest header of these models has a few kB
-_SEEN, _CONFORMITY = "seen", "conformity."
+_SEEN, _SKETCHES, _CONFORMITY = "seen", "sketches", "conformity."
 
 
 def shipped() -> dict[str, Path]:
@@ -86,6 +86,7 @@ def build_learner(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name
         raise CheckpointError(f"{name}: this version of molmeta cannot build it ({error})") from error
     tensors = dict(tensors)
     learner.seen = tensors.pop(_SEEN, learner.seen)
+    learner.sketches = tensors.pop(_SKETCHES, learner.sketches)
     learner.conformity = _read_conformity(tensors, name)
     expected = learner.state_dict()
     missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
@@ -114,6 +115,8 @@ def learner_tensors(learner: Learner, half: bool = True) -> dict[str, Tensor]:
         out[key] = value.half() if half and value.dtype == torch.float32 and value.dim() > 1 else value
     if len(learner.seen):
         out[_SEEN] = learner.seen
+    if len(learner.sketches):
+        out[_SKETCHES] = learner.sketches
     if len(learner.conformity.size):
         out |= {_CONFORMITY + k: torch.from_numpy(v) for k, v in learner.conformity.arrays().items()}
     return out

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from sklearn.model_selection import KFold, StratifiedKFold
 from torch import Tensor
 
 from molmeta.data.episode import Labelled
@@ -26,6 +25,9 @@ def draw_folds(data: Labelled, seed: int, most: int = FOLDS) -> list[Tensor]:
     As many as the smallest class has compounds (all compounds, for values), and at most `most`; none at
     all where a class has one compound, or where fewer than 4 values were measured.
     """
+    # scikit-learn takes a second to import, which whoever only loads a model need not wait for.
+    from sklearn.model_selection import KFold, StratifiedKFold
+
     y = data.y.cpu().numpy()
     if data.target.kind == "classification":
         active = y > 0.5

@@ -8,6 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
+
+
+def beside(path: Path) -> Path:
+    """A name in the same folder that nobody else has: processes of two containers may share a number."""
+    return path.with_name(f"{path.name}.{uuid4().hex[:16]}.tmp")
 
 
 @contextmanager
@@ -17,9 +23,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     A kill or a power failure leaves the old file or the new one. Who may read a file that is replaced may
     read the new one, and nobody else.
     """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = beside(path)
     try:
-        with temporary.open("wb") as stream:
+        with temporary.open("xb") as stream:
             if path.exists():
                 shutil.copymode(path, temporary)
             yield stream

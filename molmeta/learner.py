@@ -60,6 +60,8 @@ class Learner(nn.Module):
         self.info: dict[str, Any] = {}
         # Sorted hashes int64[m] of the compounds of meta-training (`molmeta.chem.features.compound_hash`).
         self.seen = torch.zeros(0, dtype=torch.long)
+        # Their sorted sketches int32[k] (`molmeta.chem.sketch`); none where these are not known.
+        self.sketches = torch.zeros(0, dtype=torch.int32)
         # What the default head's predictions of held-out compounds were like (`molmeta.calibration`).
         self.conformity = Conformity.unknown()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from scipy.special import logit
 
 from molmeta.adaptreport import AdaptReport
@@ -17,6 +18,7 @@ from molmeta.bundle import Origin, versions, write_bundle, write_reference
 from molmeta.calibration import Conformal, Platt
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.rows import Rows, read_rows
+from molmeta.chem.sketch import sketches
 from molmeta.conformity import log_odds
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
@@ -65,6 +67,18 @@ class Predictor:
     def needs(self) -> frozenset[str]:
         """Features that `predict_rows` reads."""
         return self.ensemble.needs | {"counts"}
+
+    @cached_property
+    def known(self) -> NDArray[np.int32] | None:
+        """Sorted sketches int32[k] of the compounds that predictions may rest on by their identity: labelled
+        ones, and those of the tables of the heads. None where nobody knows these."""
+        own = sketches(self.labelled.mols.need("counts"))
+        if "identity" in self.needs:
+            learner = self.ensemble.learner
+            if not len(learner.sketches):
+                return None
+            own = torch.cat([own, learner.sketches])
+        return np.unique(own.numpy())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,7 +145,8 @@ class Predictor:
         Parameters
         ----------
         rows : Rows
-            With the features that this model `needs`.
+            With the features that this model `needs`; where not all have their SMILES, those of the sketches
+            that it `known` have it.
         columns : collection of str or None
             Which of `columns` to give; what only others need is not computed.
         prepared : MolBatch or None

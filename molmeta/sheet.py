@@ -109,14 +109,17 @@ class Sheet:
         return makers[name]()
 
     @cached_property
-    def _smiles(self) -> list[str]:
-        return [one for one in self.rows.smiles if one is not None]
+    def _smiles(self) -> list[str | None]:
+        """Of m compounds; None for one that is known to be none of the support set."""
+        rows = zip(self.rows.status, self.rows.smiles, strict=True)
+        return [smiles for status, smiles in rows if status == "ok"]
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
         """int64[m]: position in the support set, -1 for a compound that is not in it."""
         places = self.model.places
-        return np.array([places.get(one, -1) for one in self._smiles], dtype=np.int64)
+        found = [-1 if one is None else places.get(one, -1) for one in self._smiles]
+        return np.array(found, dtype=np.int64)
 
     @cached_property
     def _prediction(self) -> Prediction:

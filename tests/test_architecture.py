@@ -12,10 +12,10 @@ ROOT = Path(__file__).parents[1]
 # A module imports only from its own package and from what stands before it. The shipped assays and models
 # are folders of files, which need nothing but the errors.
 ORDER = (
-    "errors", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders", "heads",
-    "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation", "calibration",
-    "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "predictor", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "scores", "evaluation", "summary", "training", "scoring",
+    "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
+    "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
+    "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "predictor", "loading",
+    "fitting", "adaptation", "updating", "zeroshot", "scores", "evaluation", "summary", "training", "scoring",
     "suggest", "explain", "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))

@@ -7,26 +7,35 @@ from dataclasses import dataclass
 from rdkit import Chem
 
 
-@dataclass(frozen=True, slots=True)
 class Molecule:
     """A compound that can be scored.
 
-    Attributes
+    Parameters
     ----------
     row : int
         Row of the source, counted from 1 over data rows (a header is not a row).
-    smiles : str
-        Canonical SMILES of the standardized parent.
+    smiles : str or None
+        Canonical SMILES of the standardized parent; None to write it when it is asked for, which takes a
+        third of the time of reading a structure.
     mol : Chem.Mol
         The standardized parent.
     flags : tuple of str
         What was done or noticed: "salt_stripped", "mixture", "cxsmiles_dropped", "unseen_element", ...
     """
 
-    row: int
-    smiles: str
-    mol: Chem.Mol
-    flags: tuple[str, ...] = ()
+    __slots__ = ("_smiles", "flags", "mol", "row")
+
+    def __init__(self, row: int, smiles: str | None, mol: Chem.Mol, flags: tuple[str, ...] = ()) -> None:
+        self.row, self._smiles, self.mol, self.flags = row, smiles, mol, flags
+
+    def __repr__(self) -> str:
+        return f"Molecule(row={self.row}, smiles={self.smiles!r}, flags={self.flags})"
+
+    @property
+    def smiles(self) -> str:
+        if self._smiles is None:
+            self._smiles = Chem.MolToSmiles(self.mol)
+        return self._smiles
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from molmeta.chem.batch import MolBatch, concatenate
-from molmeta.chem.features import featurize
+from molmeta.chem.features import compound_hash, featurize
 from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.sketch import sketches
 from molmeta.chem.smiles import read_many
 
 # Rows that are featurized together: few enough that their molecules stay in the processor's cache, and are
@@ -28,7 +33,7 @@ class Rows:
     status : list of str
         "ok", or the reason code of a rejection (`molmeta.chem.smiles.REASONS`).
     smiles : list of str or None
-        Canonical SMILES of the parent; None where the row is rejected.
+        Canonical SMILES of the parent; None where the row is rejected, or its SMILES was not wanted.
     mols : MolBatch
         Features of the rows that are ok, in order.
     """
@@ -45,6 +50,7 @@ def read_rows(
     cells: Sequence[object],
     needs: Collection[str],
     *,
+    known: NDArray[np.int32] | None = None,
     refused: Mapping[int, str] | None = None,
     suspects: Sequence[tuple[int, int]] = (),
     watch: Watch = lambda start, stop: None,
@@ -56,6 +62,9 @@ def read_rows(
     cells : sequence of str
     needs : collection of str
         Features, as in `molmeta.chem.features.FIELDS`.
+    known : int32[k] or None
+        Sorted sketches of the compounds whose canonical SMILES and identity are wanted, where those of the
+        others are not, whose identity becomes 0. The counts must be among the needs. With None all are.
     refused : mapping of int to str
         Reason codes of rows, by position, that are known to be bad and are not looked at.
     suspects : sequence of (start, stop)
@@ -71,9 +80,10 @@ def read_rows(
         found = read_many(start, _told(cells, range(start, stop), refused, watch))
         found = [Rejection(one.row, "", refused[one.row]) if one.row in refused else one for one in found]
         watch(start, stop)
-        found, mols = features_of(found, needs)
+        found, mols, names = features_of(found, needs, known)
         status += ["ok" if isinstance(one, Molecule) else one.reason for one in found]
-        smiles += [one.smiles if isinstance(one, Molecule) else None for one in found]
+        named = iter(names)
+        smiles += [next(named) if isinstance(one, Molecule) else None for one in found]
         parts.append(mols)
     return Rows(status, smiles, concatenate(parts) if parts else featurize([], needs))
 
@@ -97,20 +107,44 @@ def _blocks(n: int, suspects: Sequence[tuple[int, int]]) -> Iterator[tuple[int, 
 
 
 def features_of(
-    found: Sequence[Molecule | Rejection], needs: Collection[str]
-) -> tuple[list[Molecule | Rejection], MolBatch]:
-    """Features of the molecules among `found`; one that RDKit fails on becomes a rejection."""
-    molecules = [one for one in found if isinstance(one, Molecule)]
+    found: Sequence[Molecule | Rejection], needs: Collection[str], known: NDArray[np.int32] | None = None
+) -> tuple[list[Molecule | Rejection], MolBatch, list[str | None]]:
+    """Features and canonical SMILES of the molecules among `found`; one that RDKit fails on becomes a
+    rejection. `known` as in `read_rows`."""
     try:
-        return list(found), featurize(molecules, needs)
+        return list(found), *_features(found, needs, known)
     except Exception:  # RDKit raises many types; one compound must not cost the others
         checked = [one if isinstance(one, Rejection) else _featurizable(one, needs) for one in found]
-        return checked, featurize([one for one in checked if isinstance(one, Molecule)], needs)
+        return checked, *_features(checked, needs, known)
+
+
+def _features(
+    found: Sequence[Molecule | Rejection], needs: Collection[str], known: NDArray[np.int32] | None
+) -> tuple[MolBatch, list[str | None]]:
+    molecules = [one for one in found if isinstance(one, Molecule)]
+    if known is None:
+        return featurize(molecules, needs), [one.smiles for one in molecules]
+    mols = featurize(molecules, {*needs} - {"identity"})
+    wanted = _among(sketches(mols.need("counts")).numpy(), known)
+    smiles = [one.smiles if each else None for one, each in zip(molecules, wanted, strict=True)]
+    if "identity" in needs:
+        hashes = [0 if one is None else compound_hash(one) for one in smiles]
+        mols = replace(mols, identity=torch.tensor(hashes, dtype=torch.long))
+    return mols, smiles
+
+
+def _among(values: NDArray[np.int32], known: NDArray[np.int32]) -> list[bool]:
+    """Whether each value is one of `known`, which are sorted; `numpy.isin` would go through all of these."""
+    if not len(known):
+        return [False] * len(values)
+    at = np.searchsorted(known, values).clip(max=len(known) - 1)
+    found: list[bool] = (known[at] == values).tolist()
+    return found
 
 
 def _featurizable(molecule: Molecule, needs: Collection[str]) -> Molecule | Rejection:
     try:
-        featurize([molecule], needs)
+        featurize([molecule], {*needs, "identity"})  # with the SMILES
     except Exception as error:
-        return Rejection(molecule.row, molecule.smiles[:200], "crashed", f"no features: {error}"[:200])
+        return Rejection(molecule.row, "", "crashed", f"no features: {error}"[:200])
     return molecule

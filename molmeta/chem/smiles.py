@@ -10,6 +10,8 @@ from rdkit.Chem import BondType, rdMolDescriptors
 
 from molmeta.chem.funnel import MAX_RINGS, REASONS, Refusal, examine
 from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.plain import is_plain
+from molmeta.chem.repair import with_acid_phosphorus
 from molmeta.chem.standardize import find_parent
 
 __all__ = ["REASONS", "read_many", "read_mol", "read_smiles"]
@@ -27,6 +29,7 @@ _FLAT = re.compile(r"(?:[^\[@/\\<>]++|\[(?:nH|[Nn]\+|[NO]-)\])++")
 _UNSANITIZED = Chem.SmilesParserParams()
 _UNSANITIZED.sanitize = False  # type: ignore[assignment]
 _UNSANITIZED.removeHs = False  # type: ignore[assignment]
+_KNOWS_STEREO = "_StereochemDone"  # by which RDKit knows that it has looked at the stereochemistry
 _NO_METALS = Chem.SANITIZE_ALL ^ Chem.SANITIZE_CLEANUP_ORGANOMETALLICS
 
 _LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
@@ -120,7 +123,8 @@ def _read(row: int, text: object) -> Molecule | Rejection:
 def _parse(smiles: str) -> Chem.Mol | None:
     """What `Chem.MolFromSmiles` makes of it, or None where that does not read it.
 
-    A fifth of its time goes into centres that could be marked but are not: flat text needs none of it.
+    A fifth of its time goes into centres that could be marked but are not: flat text needs none of it, nor
+    to have marks taken away that have no sense.
     """
     if not _FLAT.fullmatch(smiles):
         return Chem.MolFromSmiles(smiles)
@@ -131,7 +135,7 @@ def _parse(smiles: str) -> Chem.Mol | None:
         Chem.SanitizeMol(mol, _NO_METALS)
     except Chem.MolSanitizeException:
         return None
-    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+    mol.SetIntProp(_KNOWS_STEREO, 1, computed=True)
     return mol
 
 
@@ -140,7 +144,7 @@ def _read_again(row: int, smiles: str, flags: tuple[str, ...]) -> Molecule | Ref
     with rdBase.CaptureErrorLog() as log:
         mol = Chem.MolFromSmiles(smiles)
         if mol is None and "[PH]" in smiles:
-            mol, flags = _with_acid_phosphorus(smiles), (*flags, "repaired_phosphorus")
+            mol, flags = with_acid_phosphorus(smiles), (*flags, "repaired_phosphorus")
         return _parse_refusal(log.messages) if mol is None else _finish(row, smiles, mol, flags)
 
 
@@ -151,13 +155,15 @@ def _finish(row: int, smiles: str, mol: Chem.Mol, flags: tuple[str, ...]) -> Mol
         return refusal
     if not (_CARBON_TEXT.search(smiles) or mol.HasSubstructMatch(_CARBON)):
         return Refusal("inorganic", REASONS["inorganic"])
-    parent = find_parent(mol)
-    if "[C]" in parent.smiles and _is_bare(parent.mol):
-        return Refusal("not_smiles", "no carbon atom has its hydrogens; this looks like SELFIES")
-    flags += parent.flags
-    if rdMolDescriptors.CalcExactMolWt(parent.mol) > HEAVY_WEIGHT:
+    canonical = None
+    if not is_plain(mol, smiles):
+        mol, canonical, noted = find_parent(mol)
+        if "[C]" in canonical and _is_bare(mol):
+            return Refusal("not_smiles", "no carbon atom has its hydrogens; this looks like SELFIES")
+        flags += noted
+    if rdMolDescriptors.CalcExactMolWt(mol) > HEAVY_WEIGHT:
         flags += ("above_900_da",)
-    return Molecule(row, parent.smiles, parent.mol, flags)
+    return Molecule(row, canonical, mol, flags)
 
 
 def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
@@ -208,27 +214,6 @@ def _query_refusal(mol: Chem.Mol) -> Refusal | None:
         if bond.HasQuery() or bond.GetBondType() not in _BONDS:
             return Refusal("query_or_wildcard", f"bond {bond.GetIdx() + 1} has no definite order")
     return None
-
-
-def _with_acid_phosphorus(smiles: str) -> Chem.Mol | None:
-    """Read `[PH](=O)(=O)` as the acid `P(=O)(O)` that it stands for; None where that does not help.
-
-    An older normalization left 2,081 rows of FS-Mol with phosphorus of six bonds.
-    """
-    mol = Chem.MolFromSmiles(smiles, sanitize=False)
-    if mol is None:
-        return None
-    for atom in mol.GetAtoms():
-        oxo = [bond for bond in atom.GetBonds() if _is_oxo(bond, atom)]
-        if atom.GetAtomicNum() == 15 and atom.GetNumExplicitHs() == 1 and len(oxo) == 2:
-            atom.SetNumExplicitHs(0)
-            oxo[0].SetBondType(Chem.BondType.SINGLE)
-    return Chem.MolFromSmiles(Chem.MolToSmiles(mol))
-
-
-def _is_oxo(bond: Chem.Bond, atom: Chem.Atom) -> bool:
-    other = bond.GetOtherAtom(atom)
-    return bond.GetBondType() == Chem.BondType.DOUBLE and other.GetSymbol() == "O" and other.GetDegree() == 1
 
 
 def _parse_refusal(messages: str) -> Refusal:

@@ -15,6 +15,7 @@ from molmeta.data.ledger import Convention, Ledger, Measurement, Options, Part, 
 from molmeta.data.replicates import CLASH, Group, Merged, collect, merge
 from molmeta.data.support import Support
 from molmeta.errors import InputError, NotEnoughData
+from molmeta.wording import counted
 
 _PARTS = ("smiles", "ids", "values", "relations", "rows")
 
@@ -76,7 +77,9 @@ def made_up(
 ) -> Ledger:
     """A ledger in which every row of a compound holds the compound's label."""
     several = sum(len(rows) > 1 for rows in support.rows)
-    lost = f"the single labels of {several} compounds are not known; the merged one stands for each"
+    lost = (
+        f"the single labels of {counted(several, 'compound')} are not known; the merged one stands for each"
+    )
     target, compounds = support.target, zip(*(getattr(support, part) for part in _PARTS), strict=True)
     return Ledger(
         name=name,
@@ -136,8 +139,14 @@ def _conflict(ledger: Ledger, group: Group, measurement: Measurement) -> Rejecti
 
 def _summary(rejected: Sequence[Rejection], unlabelled: Sequence[int]) -> list[str]:
     reasons = Counter(rejection.reason for rejection in rejected)
-    notes = [f"{count} rows are rejected as {reason}" for reason, count in reasons.most_common()]
-    return notes + ([f"{len(unlabelled)} rows have a structure and no label"] if unlabelled else [])
+    notes = [
+        f"{counted(count, 'row')} {'is' if count == 1 else 'are'} rejected as {reason}"
+        for reason, count in reasons.most_common()
+    ]
+    if unlabelled:
+        have = "has" if len(unlabelled) == 1 else "have"
+        notes.append(f"{counted(len(unlabelled), 'row')} {have} a structure and no label")
+    return notes
 
 
 def _check(assay: Assay, ledger: Ledger) -> None:
@@ -150,7 +159,7 @@ def _check(assay: Assay, ledger: Ledger) -> None:
             f" (the first: {assay.rejected[0].detail or assay.rejected[0].reason})" if assay.rejected else ""
         )
         raise NotEnoughData(
-            f"{column} gives {len(assay)} labelled compounds of {assay.n_rows} rows; "
+            f"{column} gives {counted(len(assay), 'labelled compound')} of {assay.n_rows} rows; "
             f"wanted at least 2: {found}{example}"
         )
     values = set(assay.values.tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from molmeta.chem.batch import from_tensors, to_tensors
 from molmeta.data.corpus import Corpus
+from molmeta.files import beside
 
 _ARRAYS = ("assay", "mol", "label", "value", "relation")
 
 
 def save_corpus(folder: Path, corpus: Corpus) -> None:
     """Writes a corpus to a new folder, which appears whole or not at all."""
-    temporary = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    temporary = beside(folder)
     temporary.mkdir(parents=True)
     tensors = {name: torch.from_numpy(np.ascontiguousarray(getattr(corpus, name))) for name in _ARRAYS}
     tensors |= {f"mols.{name}": value.contiguous() for name, value in to_tensors(corpus.mols).items()}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.source import LINE_LIMIT
+from molmeta.wording import counted
 
 CELL_LIMIT = 1 << 15
 # A quote that is still open after this many lines was never meant to be closed.
@@ -154,7 +155,7 @@ def _cut(line: int, text: str, layout: Layout, width: int | None) -> list[str] |
     except Malformed as error:
         return _ragged(line, text, str(error))
     if width is not None and len(cells) != width:
-        return _ragged(line, text, f"it has {len(cells)} cells where the header has {width}")
+        return _ragged(line, text, f"it has {counted(len(cells), 'cell')} where the header has {width}")
     if len(text) > CELL_LIMIT and any(len(cell) > CELL_LIMIT for cell in cells):
         return _too_large(line, text)
     return cells

@@ -5,31 +5,53 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from molmeta.data.raw import Tables
 
-_HEAD = 1 << 20  # bytes of a file that are hashed
+WHOLE = 1 << 26  # bytes of a file up to which all of it is hashed
+END = 1 << 20  # bytes of the start, and of the end, that are hashed of a larger one
 
 
-def identify(sources: Sequence[Tables]) -> list[str]:
-    """One line for each source; another line means another library.
+def identify(sources: Sequence[Tables]) -> list[dict[str, Any]]:
+    """For each source, plain JSON that differs where the library does.
 
-    Of a file, its name, size, time of change, and a hash of its first megabyte: a library of a billion rows
-    must not be read twice. Of a stream, which cannot be told from another, nothing.
+    Of a file, its name, and what `fingerprint` says of it. Of a stream, which cannot be told from another,
+    nothing.
     """
     return [_identify(source) for source in sources]
 
 
-def _identify(source: Tables) -> str:
-    if isinstance(source, pd.DataFrame):
-        rows = pd.util.hash_pandas_object(source.astype(str), index=False)
-        return f"DataFrame of {len(source)} rows {hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()}"
-    if not isinstance(source, str | Path) or source == "-":
-        return "a stream"
-    path = Path(source)
+def fingerprint(path: Path) -> dict[str, Any]:
+    """The size of a file, and a hash of its bytes: of all, or of both ends of a file above 64 MiB.
+
+    A library of a billion rows must not be read twice. Where something changes in its middle, its size mostly
+    does; and a .gz ends with a sum of all that is in it. The time of change says nothing: it is another
+    one after a copy.
+    """
+    size = path.stat().st_size
+    found = hashlib.sha256()
     with path.open("rb") as stream:
-        head = hashlib.sha256(stream.read(_HEAD)).hexdigest()
-    found = path.stat()
-    return f"{path.name} {found.st_size} bytes {found.st_mtime_ns} {head}"
+        if size <= WHOLE:
+            found.update(stream.read())
+        else:
+            found.update(stream.read(END))
+            stream.seek(size - END)
+            found.update(stream.read(END))
+    return {"bytes": size, "sha256": found.hexdigest()}
+
+
+def _identify(source: Tables) -> dict[str, Any]:
+    if isinstance(source, pd.DataFrame):
+        rows = pd.util.hash_pandas_object(source.astype(str), index=False).to_numpy()
+        return {
+            "name": "DataFrame",
+            "rows": len(source),
+            "sha256": hashlib.sha256(rows.tobytes()).hexdigest(),
+        }
+    if not isinstance(source, str | Path) or source == "-":
+        return {"name": "a stream"}
+    path = Path(source)
+    return {"name": path.name, **fingerprint(path)}

@@ -14,6 +14,7 @@ from molmeta.data.rule import Rule
 from molmeta.data.scale import CENSORED, one_unit, to_model, weak_is_high
 from molmeta.errors import ConfigError, InputError
 from molmeta.units import Target
+from molmeta.wording import counted
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,10 @@ def as_classes(
         *notes,
         f"{where} read as classes: {int(sum(labels))} active, {len(labels) - int(sum(labels))} inactive rows",
     ]
-    notes += [f"{count} rows '{text}' are taken as unlabelled" for text, count in undecided.items()]
+    notes += [
+        f"{counted(count, 'row')} '{text}' {'is' if count == 1 else 'are'} taken as unlabelled"
+        for text, count in undecided.items()
+    ]
     target = Target(name, "classification", higher_is_better=not options.lower_is_better)
     return Measured(target, tuple(readings), tuple(notes))
 

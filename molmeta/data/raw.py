@@ -12,11 +12,13 @@ import pandas as pd
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.delimited import Row, Separated, Smi, as_rows, records
+from molmeta.data.headers import says_header
 from molmeta.data.parquet import frame_rows, read_parquet
 from molmeta.data.sdf import read_sdf
 from molmeta.data.sniff import SAMPLE, SMI_SUFFIXES, check_width, choose_layout, describe, has_header, prelude
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
+from molmeta.wording import counted
 
 Tables = str | Path | BinaryIO | pd.DataFrame
 
@@ -102,12 +104,13 @@ def _delimited(source: Source) -> RawTable:
         raise InputError(f"{source.name}: the first row cannot be read: {top.detail}")
     sample = [cells for cells in rest if isinstance(cells, list)]
     check_width(source.name, top, sample)
-    named = has_header(top, sample)
+    # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
+    named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))
     header = (top[0].removeprefix("#"), *top[1:]) if named else _invented(layout, len(top))
     body = itertools.islice(records(lines, layout, len(top)), int(named), None)
     extra = _pubchem_rows(header, sample) if named else 0
     if extra:
-        source.notes.append(f"{extra} rows of PubChem's column descriptions passed over")
+        source.notes.append(f"{counted(extra, 'row')} of PubChem's column descriptions passed over")
     rows = as_rows(itertools.islice(body, extra, None), len(header))
     structure = 0 if isinstance(layout, Smi) else None
     return _table(source, describe(layout, named), header, rows, structure)

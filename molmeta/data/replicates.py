@@ -11,6 +11,7 @@ from molmeta.data.headers import is_logarithmic
 from molmeta.data.labels import Label
 from molmeta.errors import ConfigError, InputError
 from molmeta.units import Target
+from molmeta.wording import counted
 
 LOG_LIMIT = 1.0
 LISTED = 10
@@ -146,9 +147,8 @@ def merge(
     notes, clashes = [], []
     several = [group for group in groups if len(group.rows) > 1]
     if several:
-        notes.append(
-            f"{sum(len(g.rows) for g in several)} rows are replicates of {len(several)} compounds and merged"
-        )
+        rows, compounds = sum(len(g.rows) for g in several), counted(len(several), "compound")
+        notes.append(f"{rows} rows are replicates of {compounds} and merged")
     for group in groups:
         clash = len(group.rows) > 1 and disagree(group)
         merged = decide(group, join) if clash else join(group)

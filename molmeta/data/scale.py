@@ -12,6 +12,7 @@ from molmeta.data.headers import canonical_unit, is_p_scale, says_log_potency, s
 from molmeta.data.labels import Label, Reading, Unreadable
 from molmeta.errors import InputError
 from molmeta.units import MOLAR, Target
+from molmeta.wording import counted
 
 # Nothing is as potent as 1e-15 mol/L or as weak as 10 mol/L: such a "pIC50" is a concentration.
 P_RANGE = (-1.0, 15.0)
@@ -42,7 +43,9 @@ def one_unit(
     default = unit_in(endpoint)
     groups = Counter(r.unit or default for r in readings if isinstance(r, Label))
     if len(groups) > 1:
-        shown = ", ".join(f"{count} rows in {have or 'no unit'}" for have, count in groups.most_common(5))
+        shown = ", ".join(
+            f"{counted(count, 'row')} in {have or 'no unit'}" for have, count in groups.most_common(5)
+        )
         raise InputError(
             f"{where} mixes units ({shown}); wanted one: convert them, "
             "or give --unit to use only the rows in that unit"

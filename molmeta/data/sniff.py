@@ -20,6 +20,7 @@ DELIMITERS = ("\t", ";", ",", "|")
 SMI_SUFFIXES = (".smi", ".ism", ".can", ".smiles")
 _STRUCTURAL = re.compile(r"[A-Za-z\[][A-Za-z0-9@+\-\[\]\\/().=#$:%*]*(?: \|.*\|)?")
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
+_EXTENSION = re.compile(r" \|[^|]*\|")  # of CXSMILES; the bars and commas in it separate no columns
 
 
 def prelude(lines: Lines) -> tuple[int, str | None]:
@@ -50,15 +51,37 @@ def choose_layout(lines: Lines, suffix: str) -> Layout:
     Delimiter and decimal sign are decided together by this: in "CCO;1,5" under a header "smiles;ic50" a comma
     cuts the rows but not the header, so it is a decimal sign.
     """
-    scores = {d: _agreement(lines, Separated(d)) for d in DELIMITERS}
-    if suffix in SMI_SUFFIXES and max(columns for _, columns in scores.values()) < 3:
+    if (suffix in SMI_SUFFIXES or (not suffix and _lists_structures(lines))) and _columns(lines) < 3:
         return Blanks() if _agreement(lines, Blanks())[0] == 1 and _names_smiles(lines[0][1]) else Smi()
+    scores = {d: _agreement(lines, Separated(d)) for d in DELIMITERS}
     best = max(DELIMITERS, key=lambda d: scores[d][0])
     if scores[best][0] >= 0.5:
         return Separated(best)
     if _names_smiles(lines[0][1]) and _agreement(lines, Blanks())[0] == 1:
         return Blanks()
     return Smi() if _blank_separated(lines) else OneColumn()
+
+
+def _lists_structures(lines: Lines) -> bool:
+    """Whether lines are those of a .smi file, where no file name says so: structures, and names if anything.
+
+    A number, or a word that comes again and again, is no name: that may be a table of labels.
+    """
+    rows = [text.split(maxsplit=1) for _, text in lines if text.strip()][:20]
+    names = [row[1].strip() for row in rows if len(row) == 2]
+    if any(map(says_header, rows[0])) or (names and all(map(looks_numeric, names))):
+        return False
+    structures = sum(is_structure(row[0]) for row in rows)
+    if structures * 2 < len(rows) or structures <= sum(map(is_structure, names)):
+        return False
+    return len(set(names)) * 2 >= len(names)
+
+
+def _columns(lines: Lines) -> int:
+    """The most columns into which a delimiter cuts at least half of the lines."""
+    bare = [(number, _EXTENSION.sub("", text)) for number, text in lines]
+    found = [_agreement(bare, Separated(delimiter)) for delimiter in DELIMITERS]
+    return max((columns for share, columns in found if share >= 0.5), default=1)
 
 
 def _agreement(lines: Lines, layout: Layout) -> tuple[float, int]:

@@ -89,7 +89,7 @@ class Cache:
         self._trunks: dict[str, _Trunk] = {}
         for one, trunk in zip(models.predictors, models.trunks, strict=True):
             device = one.ensemble.device
-            said = repr((trunk, device.type, sorted(made_by.items())))
+            said = repr((trunk, device.type, str(models.precision), sorted(made_by.items())))
             self._trunks[trunk] = _Trunk(said, frozenset(one.needs | _MADE), device)
 
     def has(self, chunk: LibraryChunk) -> bool:

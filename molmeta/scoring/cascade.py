@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from molmeta.adaptation import adapt
@@ -17,14 +19,18 @@ from molmeta.data.library import LibraryChunk, Sources, is_stream, read_library
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local
+from molmeta.scoring.featurize import Featurize
+from molmeta.scoring.finished import recall
+from molmeta.scoring.joining import join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
 from molmeta.scoring.parts import Part, Parts
 from molmeta.scoring.production import Run, Show
 from molmeta.scoring.report import ScoreReport
-from molmeta.scoring.run import check_columns, check_sink, merge
+from molmeta.scoring.run import check_columns, check_sink
 from molmeta.scoring.scorer import Scorer
 from molmeta.scoring.tally import Tally
+from molmeta.wording import counted
 
 FIRST = "fast"
 
@@ -57,6 +63,7 @@ def score_cascade(
     resume: bool = False,
     force: bool = False,
     columns: Collection[str] | None = None,
+    precision: torch.dtype = torch.float32,
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     trusted: bool = False,
@@ -70,39 +77,67 @@ def score_cascade(
         Of the same assay; `first_pass` makes the first.
     share : float
         Of the rows that can be scored, above 0 to 1: these the second model scores.
-    source, sink, engine, resume, force, columns, smiles_column, chunk, trusted, progress
+    source, sink, engine, resume, force, columns, precision, smiles_column, chunk, trusted, progress
         As in `score_library`. The output holds the rows that the second model scored, best first; the
         scores of the first stay in OUT.first.parts until it is complete, four bytes a row.
 
     Raises
     ------
     ConfigError
-        No such share; a stream, which cannot be read twice; and as `score_library`.
+        No such share; models of two assays; a stream, which cannot be read twice; and as `score_library`.
     """
     started = time.perf_counter()
+    check_assay(first, second)
     if not 0 < share <= 1:
         raise ConfigError(f"cascade={share} is no share of a library; wanted above 0, to 1")
     if is_stream(source) or str(sink) == "-":
         raise ConfigError("a cascade reads the library twice: give it, and the output, as files")
     out = Path(sink)
-    check_sink(source, out, force)
+    check_sink(source, out, force or resume)
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
     check_columns(library.header)
     engine = engine or Local()
-    fast, best = Models([first], ["mm_score"]), Models([second], columns)
+    fast, best = Models([first], ["mm_score"], precision), Models([second], columns, precision)
+    manifest = replace(Manifest.of(library, best, None, 1), screened=f"{share} by {fast.identity[0]}")
+    if resume and not force and out.exists():
+        identified = manifest.identified(library)
+        # How many rows are picked is known after the first pass only, and follows from all the rest.
+        return recall(out, {name: value for name, value in identified.items() if name != "top"}, started)
     screen = Parts(out.with_name(f"{out.name}.first"))
     run = Run(library, Screen(fast), engine, progress)
     run.make(screen, Manifest.of(library, fast, None, 1).identified(library), resume=resume, force=force)
-    picked = best_share(_scores(screen), share)
+    everything, picked = run.tally, best_share(_scores(screen), share)
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted).only(picked)
-    manifest = replace(
-        Manifest.of(library, best, int(picked.sum()), 1), screened=f"{share} by {fast.identity[0]}"
-    )
+    manifest = replace(manifest, top=int(picked.sum()))
     run = Run(library, Scorer(best, manifest.layout(out.name)), engine, progress)
-    run.make(Parts(out), manifest.identified(library), resume=resume, force=force)
-    report = merge(sink, force=force, started=started)
+    parts = Parts(out)
+    run.make(parts, manifest.identified(library), resume=resume, force=force)
+    report = join(parts, started, force=force, first=everything, resumable=resume)
     screen.drop()
     return report
+
+
+def check_assay(first: Predictor, second: Predictor) -> None:
+    """Raises ConfigError where two models were not made of the same labelled compounds.
+
+    One may be of the values and the other of classes that were made of them: then the labels differ.
+    """
+    known, other = second.support, first.support
+    if set(known.smiles) == set(other.smiles):
+        if known.target.kind != other.target.kind:
+            return
+        labels = [dict(zip(one.smiles, one.values, strict=True)) for one in (known, other)]
+        if labels[0] == labels[1]:
+            return
+        found = "other labels of the same compounds"
+    else:
+        common = len(set(known.smiles) & set(other.smiles))
+        of = f"{common} of them among the {len(known.smiles)} of {second.name}"
+        found = f"{counted(len(other.smiles), 'compound')}, {of}"
+    raise ConfigError(
+        f"the first model, {first.name}, is not of the assay of {second.name}: it has {found}; wanted one of "
+        "the same rows: adapt it to the same table, or leave it out, and one is made"
+    )
 
 
 def best_share(scores: NDArray[np.float32], share: float) -> NDArray[np.bool_]:
@@ -129,6 +164,10 @@ class Screen:
     """A chunk to its scores, four bytes a row."""
 
     models: Models
+
+    @cached_property
+    def featurize(self) -> Featurize:
+        return Featurize(self.models.needs, self.models.known)
 
     def knows(self, chunk: LibraryChunk) -> bool:
         return False

@@ -32,7 +32,7 @@ from molmeta.chem.rows import Rows
 from molmeta.data.library import Library, LibraryChunk, is_stream
 from molmeta.errors import ConfigError, MolmetaError, ResourceError
 from molmeta.scoring.engines import Stage, T, Wanted, cores
-from molmeta.scoring.featurize import Featurize, Job, Packed, joined
+from molmeta.scoring.featurize import Job, Packed, joined
 from molmeta.scoring.parts import End
 from molmeta.scoring.workers import Workers
 
@@ -207,7 +207,7 @@ class _Actor:
     def __init__(self, stage: Any, deadline: float, wanted: dict[str, str]) -> None:
         torch.set_num_threads(1)  # for the same last digit everywhere
         self._stage: Stage[Any] = ray.get(stage)
-        self._workers: Workers[Job, Packed] = Workers(Featurize(self._stage.models.needs), 1, deadline)
+        self._workers: Workers[Job, Packed] = Workers(self._stage.featurize, 1, deadline)
         self._refusal = _refusal(wanted)
         gc.freeze()  # or each collection looks through all of torch
 

@@ -35,6 +35,10 @@ class Stage(Protocol[T_co]):
 
     @property
     def models(self) -> Models: ...
+    @property
+    def featurize(self) -> Featurize:
+        """What reads the chunks for it."""
+
     def knows(self, chunk: LibraryChunk, /) -> bool:
         """Whether the features of a chunk are not needed, because a cache has what comes after them."""
 
@@ -104,7 +108,7 @@ class Local:
 
         pool = ThreadPoolExecutor(threads)
         try:
-            with Workers(Featurize(stage.models.needs), self.workers, self.deadline) as workers:
+            with Workers(stage.featurize, self.workers, self.deadline) as workers:
                 try:
                     for _, packed in workers.map(jobs(), idle):
                         done.append(packed)
@@ -127,10 +131,9 @@ class Local:
 
 
 def _alone(chunks: _Chunks, stage: Stage[T]) -> Iterator[T]:
-    featurize = Featurize(stage.models.needs)
     for index, chunk in chunks:
         known = stage.knows(chunk)
-        yield stage(index, chunk, None if known else featurize.rows(Job.of(chunk), Faults(), silent))
+        yield stage(index, chunk, None if known else stage.featurize.rows(Job.of(chunk), Faults(), silent))
 
 
 class _Chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from molmeta.chem.batch import concatenate, from_tensors, to_tensors
 from molmeta.chem.rows import Rows, Watch, read_rows
-from molmeta.data.library import LibraryChunk
-from molmeta.scoring.workers import Faults
+from molmeta.scoring.serving import Faults
+
+if TYPE_CHECKING:  # worker processes need no pandas
+    from molmeta.data.library import LibraryChunk
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,19 @@ def joined(pieces: Sequence[Packed]) -> Rows:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Featurize:
-    """Reads and featurizes a chunk; `Workers` run it."""
+    """Reads and featurizes a chunk; `Workers` run it.
+
+    Attributes
+    ----------
+    needs : frozenset of str
+    known : int32[k] or None
+        As in `molmeta.chem.rows.read_rows`.
+    """
 
     needs: frozenset[str]
+    known: NDArray[np.int32] | None = None
 
     def __call__(self, job: Job, faults: Faults, watch: Watch) -> Packed:
         return Packed.of(self.rows(job, faults, watch))
@@ -89,4 +99,6 @@ class Featurize:
     def rows(self, job: Job, faults: Faults, watch: Watch) -> Rows:
         """The same without packing, for use in one process."""
         refused = job.broken | dict(faults.lost)
-        return read_rows(job.smiles, self.needs, refused=refused, suspects=faults.suspects, watch=watch)
+        return read_rows(
+            job.smiles, self.needs, known=self.known, refused=refused, suspects=faults.suspects, watch=watch
+        )

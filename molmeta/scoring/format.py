@@ -33,10 +33,14 @@ class Format(ABC):
     empty : DataFrame
     added : dict of str to Arrow type
         molmeta's columns.
+    draws : bool
+        Whether `encode` reads the SMILES.
     names : tuple of str
         Of all columns, for formats that tell columns apart by name: blank names become column_1, ...,
         repeated ones get a number.
     """
+
+    draws = False
 
     def __init__(self, header: Sequence[str], empty: pd.DataFrame) -> None:
         self.header, self.empty = tuple(header), empty
@@ -54,7 +58,7 @@ class Format(ABC):
         scored : DataFrame
             n rows of molmeta's columns; its index does not matter.
         smiles : n strings
-            Canonical SMILES; None where the row was rejected.
+            Canonical SMILES, for formats that draw; None where the row was rejected.
         """
 
     @abstractmethod
@@ -93,6 +97,7 @@ class Gzip(Text):
     def __init__(self, kind: type[Text], header: Sequence[str], empty: pd.DataFrame) -> None:
         super().__init__(header, empty)
         self.inner = kind(header, empty)
+        self.draws = kind.draws
 
     def head(self) -> bytes:
         # Also where the head is empty: a file of no bytes is no gzip.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -11,6 +12,7 @@ from molmeta.chem.rows import Rows
 from molmeta.data.library import LibraryChunk, Sources, read_library
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Local
+from molmeta.scoring.featurize import Featurize
 from molmeta.scoring.models import Models
 
 
@@ -51,6 +53,10 @@ class _Framed:
     """A chunk to a frame."""
 
     models: Models
+
+    @cached_property
+    def featurize(self) -> Featurize:
+        return Featurize(self.models.needs, self.models.known)
 
     def knows(self, chunk: LibraryChunk) -> bool:
         return False

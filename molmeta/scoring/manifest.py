@@ -26,6 +26,10 @@ class Manifest:
     ----------
     models : list of str
         A hash of each.
+    device : str
+        Type of the device that computes: the last digits of a score depend on it.
+    precision : str
+        In which the network multiplies matrices.
     versions : dict of str to str
         Of molmeta, and of what computes.
     header : list of str
@@ -45,6 +49,8 @@ class Manifest:
     """
 
     models: list[str]
+    device: str
+    precision: str
     versions: dict[str, str]
     header: list[str]
     smiles_column: int | None
@@ -59,6 +65,8 @@ class Manifest:
         empty = models.empty()
         return cls(
             models=models.identity,
+            device=models.device,
+            precision=str(models.precision).removeprefix("torch."),
             versions=versions(),
             header=list(library.header),
             smiles_column=library.smiles_column,

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from molmeta.errors import RefusedError, ResourceError
 from molmeta.files import replacing, write_whole
+from molmeta.scoring.changes import changes
 from molmeta.scoring.formats import Format
 from molmeta.scoring.ranking import Ranked
 from molmeta.scoring.shard import WHOLE, Shard
@@ -82,13 +83,11 @@ class Parts:
         wanted = json.loads(json.dumps(manifest))
         if not self:
             self._write(_MANIFEST, json.dumps(wanted, indent=1).encode())
-        found = self.manifest
-        changed = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+        changed = changes(self.manifest, wanted)
         if changed:
-            name = changed[0]
             raise RefusedError(
-                f"{self.folder} was begun with another {name}: found {_short(found.get(name))}, now "
-                f"{_short(wanted.get(name))}; repeat the first command to go on, or --force to start anew"
+                f"{self.folder} is of another run: {changed}. Repeat the first command with --resume to go "
+                "on, or give --force without it to start anew"
             )
 
     @contextmanager
@@ -150,9 +149,9 @@ class Parts:
         path = self.folder / _END
         return End(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
-    def missing(self) -> int | None:
-        """How many chunks are to be done; None where nobody has read the library to its end."""
-        return None if self.end is None else self.end.chunks - len(self.done())
+    def missing(self) -> list[int] | None:
+        """Numbers of the chunks that are to be done; None where nobody has read the library to its end."""
+        return None if self.end is None else sorted({*range(self.end.chunks)} - self.done())
 
     def forget(self) -> None:
         """Deletes what was done; a lock that is held stays."""
@@ -180,8 +179,3 @@ def _on_disk(path: Path) -> Iterator[None]:
         raise ResourceError(
             f"{path} cannot be written ({why}); what is done stays: make room and --resume"
         ) from error
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 200 else text[:200] + "..."

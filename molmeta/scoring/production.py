@@ -14,6 +14,7 @@ from molmeta.scoring.parts import End, Part, Parts
 from molmeta.scoring.report import Progress
 from molmeta.scoring.shard import WHOLE, Shard
 from molmeta.scoring.tally import Tally
+from molmeta.wording import counted
 
 Show = Callable[[Progress], None]
 
@@ -50,18 +51,19 @@ class Run:
     ) -> None:
         """Makes the parts of a shard that are missing; see `score_library` for what is refused."""
         with parts.locked(shard):
-            if force and shard == WHOLE:
+            if force and not resume and shard == WHOLE:
                 parts.forget()
             if parts and not resume and shard == WHOLE:
                 raise RefusedError(
-                    f"{parts.folder} holds {len(parts.done())} chunks of a run that was stopped; "
+                    f"{parts.folder} holds {counted(len(parts.done()), 'chunk')} of a run that was stopped; "
                     "--resume goes on with it, --force starts anew"
                 )
             parts.begin(manifest)
             try:
                 self._fill(parts, shard)
             except MolmetaError as error:
-                error.add_note(f"{self.tally.rows} rows are done and stay in {parts.folder}")
+                done = counted(self.tally.rows, "row")
+                error.add_note(f"what is done, {done}, stays in {parts.folder}")
                 raise
 
     def parts(self, wanted: Callable[[int], bool] = lambda index: True) -> Generator[Part | End]:

@@ -33,6 +33,7 @@ class Ranked:
 
     def __init__(self, layout: Format, empty: pd.DataFrame, most: int) -> None:
         self.layout, self.most = layout, most
+        self.draws = layout.draws
         self.kinds = empty.dtypes.to_dict()
 
     def encode(

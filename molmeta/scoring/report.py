@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from molmeta.scoring.tally import Tally
 @dataclass(frozen=True)
 class ScoreReport:
     """What became of a library; scored + the sum of rejected = read.
+
+    In a cascade these count all rows, and `picked` those that the second model scored.
 
     Attributes
     ----------
@@ -28,7 +31,13 @@ class ScoreReport:
     path : str
         "-" for stdout.
     best : tuple of dict
-        The best rows by the (first model's) score, best first: columns of the output.
+        The best compounds by the (first model's) score, best first: columns of the output.
+    copies : tuple of int
+        How many rows each of these stands for.
+    picked : int or None
+        Rows that the second model of a cascade scored, and that were written; None elsewhere.
+    complete : bool
+        Whether the output was there, from an earlier run of the same, and nothing had to be done.
     """
 
     read: int
@@ -39,20 +48,39 @@ class ScoreReport:
     seconds: float
     path: str
     best: tuple[dict[str, Any], ...] = ()
+    copies: tuple[int, ...] = ()
+    picked: int | None = None
+    complete: bool = False
 
     @classmethod
-    def of(cls, tally: Tally, notes: Sequence[str], seconds: float, path: str) -> ScoreReport:
-        rejected = {reason: count for reason, count in sorted(tally.status.items()) if reason != "ok"}
+    def of(
+        cls, tally: Tally, notes: Sequence[str], seconds: float, path: str, first: Tally | None = None
+    ) -> ScoreReport:
+        """Of the rows that were written, and in a cascade of all rows by its first model."""
+        everything = tally if first is None else first
+        status = Counter(everything.status)
+        if first is not None:
+            # What the second model was given and could not score, since it crashed or hung only now.
+            status.update({reason: count for reason, count in tally.status.items() if reason != "ok"})
+        rejected = {reason: count for reason, count in sorted(status.items()) if reason != "ok"}
         return cls(
-            read=tally.rows,
-            scored=tally.rows - sum(rejected.values()),
+            read=everything.rows,
+            scored=everything.rows - sum(rejected.values()),
             rejected=rejected,
             formulas=tally.formulas,
             notes=tuple(notes),
             seconds=seconds,
             path=path,
             best=tuple(one.record for one in tally.best),
+            copies=tuple(one.copies for one in tally.best),
+            picked=None if first is None else tally.rows - tally.rejected,
         )
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> ScoreReport:
+        """What `dataclasses.asdict` and JSON made of one."""
+        tuples = {name: tuple(found[name]) for name in ("notes", "best", "copies")}
+        return cls(**{**found, **tuples})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`score_library` and `merge`: the parts of an output that are missing are made, and joined."""
+"""`score_library`: the parts of an output that are missing are made, and joined."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import torch
+
 from molmeta.data.library import Sources, is_stream, read_library
 from molmeta.errors import ConfigError, InputError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.cache import Cache
 from molmeta.scoring.engines import Engine, Local
+from molmeta.scoring.finished import recall
 from molmeta.scoring.formats import format_of
+from molmeta.scoring.joining import check_absent, join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
 from molmeta.scoring.parts import Parts
@@ -20,7 +24,6 @@ from molmeta.scoring.report import ScoreReport
 from molmeta.scoring.scorer import Scorer
 from molmeta.scoring.shard import WHOLE, Shard
 from molmeta.scoring.stdout import write_to_stdout
-from molmeta.scoring.tally import Tally
 
 
 def score_library(
@@ -35,6 +38,7 @@ def score_library(
     columns: Collection[str] | None = None,
     top: int | None = None,
     cache: str | Path | None = None,
+    precision: torch.dtype = torch.float32,
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     trusted: bool = False,
@@ -58,9 +62,10 @@ def score_library(
     engine : Engine or None
         Where it is computed (`molmeta.scoring.engines`); None is this process.
     resume : bool
-        Go on with what an earlier run left, if it left something.
+        Go on with what an earlier run left, if it left something. The output gets a file OUT.done beside it,
+        by which the next run with `resume` finds that there is nothing left to do.
     force : bool
-        Replace a file that is there, and start anew.
+        Replace a file that is there, and start anew; with `resume`, go on and then replace it.
     shard : Shard
         Do only the chunks of this shard, beside others that do theirs; `merge` joins them.
     columns : collection of str or None
@@ -69,6 +74,8 @@ def score_library(
         Write only the best rows by the (first model's) score, best first, equal ones in input order.
     cache : path or None
         Folder where what the network makes of the library is kept, for the model of the next assay.
+    precision : torch.dtype
+        torch.bfloat16 is faster on GPUs; scores then differ in the second or third digit.
     smiles_column : str or None
         Found by content if None.
     chunk : int
@@ -82,19 +89,19 @@ def score_library(
     ------
     RefusedError
         The output exists, or is the input; a run was begun before, and `resume` is not given, or it was
-        another one; somebody else writes the same output.
+        another one, or the output is that of another one; somebody else writes the same output.
     ConfigError, InputError
         No such format; a library that cannot be read. Where it breaks off, the parts before that stay.
     ResourceError
         The disk is full.
     """
     started = time.perf_counter()
-    models = Models([predictor] if isinstance(predictor, Predictor) else list(predictor), columns)
+    models = Models([predictor] if isinstance(predictor, Predictor) else list(predictor), columns, precision)
     if top is not None and top < 1:
         raise ConfigError(f"top={top} is not a number of rows; wanted 1 or more")
     format_of(str(sink))
     if str(sink) != "-":
-        check_sink(source, Path(sink), force)
+        check_sink(source, Path(sink), force or resume)
     if (resume or shard != WHOLE) and (is_stream(source) or str(sink) == "-"):
         raise ConfigError("a stream cannot be resumed or sharded: give the library and the output as files")
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
@@ -106,64 +113,20 @@ def score_library(
     if str(sink) == "-":
         tally = write_to_stdout(run.parts(), layout)
         return ScoreReport.of(tally, library.notes, time.perf_counter() - started, "-")
-    parts = Parts(Path(sink))
-    run.make(parts, manifest.identified(library), shard, resume=resume, force=force)
+    parts, identified = Parts(Path(sink)), manifest.identified(library)
+    if resume and not force and parts.out.exists():
+        return recall(parts.out, identified, started)
+    run.make(parts, identified, shard, resume=resume, force=force)
     if shard == WHOLE:
-        return merge(sink, force=force, started=started)
+        return join(parts, started, force=force, resumable=resume)
     return ScoreReport.of(run.tally, library.notes, time.perf_counter() - started, str(parts.folder))
-
-
-def merge(
-    sink: str | Path, *, force: bool = False, incomplete: bool = False, started: float | None = None
-) -> ScoreReport:
-    """Joins the parts that runs, or shards of one, left beside an output.
-
-    Parameters
-    ----------
-    sink : path
-        The output of the runs; OUT.parts holds the parts, and goes when they are joined.
-    force : bool
-        Replace a file that is there.
-    incomplete : bool
-        Also where chunks are missing: their rows are left out, and the parts stay.
-    started : float or None
-        When the work began, by `time.perf_counter`.
-
-    Raises
-    ------
-    RefusedError
-        There are no parts, some are missing, or the output exists.
-    """
-    started = time.perf_counter() if started is None else started
-    parts = Parts(Path(sink))
-    if not parts:
-        raise RefusedError(f"{parts.folder} holds no parts of {sink}; molmeta score ... -o {sink} makes them")
-    if parts.out.exists() and not force:
-        raise RefusedError(f"{sink} exists; give another name, or --force to replace it")
-    missing = parts.missing()
-    if missing != 0 and not incomplete:
-        what = (
-            "the end of the library was not reached" if missing is None else f"{missing} chunks are missing"
-        )
-        raise RefusedError(
-            f"{parts.folder}: {what}; score with --resume, or join what is there: --incomplete"
-        )
-    manifest = Manifest.from_json(parts.manifest)
-    with parts.locked(WHOLE):
-        tallies: list[Tally] = []
-        parts.join(manifest.layout(parts.out.name), tallies.append)
-        notes = parts.end.notes if parts.end else ["the library was not read to its end"]
-        if missing == 0:
-            parts.forget()
-    return ScoreReport.of(Tally.total(tallies), notes, time.perf_counter() - started, str(sink))
 
 
 def check_sink(source: Sources, sink: Path, force: bool) -> None:
     inputs = source if isinstance(source, list | tuple) else [source]
     if sink.exists() and any(isinstance(one, str | Path) and _same(Path(one), sink) for one in inputs):
         raise RefusedError(f"{sink} is the library itself; give another name for the output")
-    if sink.exists() and not force:
-        raise RefusedError(f"{sink} exists; give another name, or --force to replace it")
+    check_absent(sink, force)
     if not sink.parent.is_dir():
         raise RefusedError(f"{sink.parent} is not a folder; create it first, or give another path")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from molmeta.chem.rows import Rows
 from molmeta.data.library import LibraryChunk
@@ -33,6 +34,11 @@ class Scorer:
     layout: Format | Ranked
     cache: Cache | None = None
 
+    @cached_property
+    def featurize(self) -> Featurize:
+        spelled = self.layout.draws or self.cache is not None
+        return Featurize(self.models.needs, None if spelled else self.models.known)
+
     def knows(self, chunk: LibraryChunk) -> bool:
         return self.cache is not None and self.cache.has(chunk)
 
@@ -53,7 +59,7 @@ class Scorer:
             return kept
         if rows is None:
             # Damaged, which shows only now; it is safe here, since what crashes or hangs is never kept.
-            rows = Featurize(self.models.needs).rows(Job.of(chunk), Faults(), silent)
+            rows = self.featurize.rows(Job.of(chunk), Faults(), silent)
         embedded = self.models.embed(rows)
         if self.cache is not None:
             self.cache.save(chunk, embedded)

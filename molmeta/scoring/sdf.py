@@ -31,6 +31,8 @@ class Sdf(Text):
     hides a field, is left out; then blank and repeated ones get numbers. Lone surrogates become "?".
     """
 
+    draws = True
+
     def __init__(self, header: Sequence[str], empty: pd.DataFrame) -> None:
         super().__init__(header, empty)
         called = [says_identifier(name) and not says_smiles(name) for name in self.header]

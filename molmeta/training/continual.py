@@ -18,7 +18,6 @@ import torch
 
 from molmeta.atlas import Atlas
 from molmeta.checkpoint import CONFIG, find_checkpoint, load_checkpoint, save_checkpoint
-from molmeta.chem.features import compound_hash
 from molmeta.data.collection import join
 from molmeta.data.corpus import Corpus
 from molmeta.errors import NotEnoughData
@@ -31,7 +30,17 @@ from molmeta.training.config import TrainConfig
 from molmeta.training.data import Corpora, load_assays, measurements, reserve
 from molmeta.training.episodic import Source, pool
 from molmeta.training.forgetting import Comparison, compare, score_both
-from molmeta.training.growth import append, carry, check_new, count_assays, grow, list_added, turn, warm_start
+from molmeta.training.growth import (
+    append,
+    carry,
+    check_new,
+    count_assays,
+    grow,
+    list_added,
+    note_compounds,
+    turn,
+    warm_start,
+)
 from molmeta.training.plan import ContinualConfig
 from molmeta.training.pretrain import Multitask
 from molmeta.training.replay import Mixture, batches, unremembered
@@ -186,8 +195,7 @@ class ContinualRun(Run):
         """What the model knows, and where it comes from. How its predictions conform is kept: it was learned
         on hundreds of assays that are new to the tables, which the new ones are not any more."""
         learner, before, new = self.learner, self.before, self.new
-        own = torch.tensor([compound_hash(text) for text in new.smiles], dtype=torch.long)
-        learner.seen = torch.unique(torch.cat([before.seen, own]))
+        note_compounds(learner, new, before)
         stored = json.loads((find_checkpoint(self.config.init) / CONFIG).read_text(encoding="utf-8"))
         learner.info = {
             **before.info,

@@ -11,6 +11,8 @@ from torch.nn.functional import normalize
 
 from molmeta.atlas import Atlas
 from molmeta.chem.batch import MolBatch
+from molmeta.chem.features import compound_hash
+from molmeta.chem.sketch import sketches
 from molmeta.data.corpus import Corpus
 from molmeta.errors import CheckpointError, InputError
 from molmeta.heads.evidence.head import Evidence
@@ -88,6 +90,19 @@ def append(first: Atlas, second: Atlas) -> Atlas:
         first.families + second.families,
         torch.cat([first.outputs, second.outputs]),
     )
+
+
+def note_compounds(learner: Learner, corpus: Corpus, before: Learner | None) -> None:
+    """Notes which compounds a learner has seen: those of a corpus, and of what it was before."""
+    own = torch.tensor([compound_hash(text) for text in corpus.smiles], dtype=torch.long)
+    learner.seen = torch.unique(own if before is None else torch.cat([before.seen, own]))
+    counts = corpus.mols.counts
+    known = before is None or len(before.sketches) or not len(before.seen)
+    if counts is None or not known:
+        learner.sketches = torch.zeros(0, dtype=torch.int32)  # rather none than a part of them
+    else:
+        new = sketches(counts)
+        learner.sketches = torch.unique(new if before is None else torch.cat([before.sketches, new]))
 
 
 @torch.no_grad()

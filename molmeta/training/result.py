@@ -9,7 +9,6 @@ import torch
 
 from molmeta.atlas import Atlas
 from molmeta.checkpoint import load_checkpoint, save_checkpoint
-from molmeta.chem.features import compound_hash
 from molmeta.files import write_whole
 from molmeta.heads.evidence.head import Evidence
 from molmeta.learner import Learner
@@ -17,6 +16,7 @@ from molmeta.training.atlas import learn_atlas
 from molmeta.training.config import TrainConfig
 from molmeta.training.conformity import learn_conformity
 from molmeta.training.data import Corpora
+from molmeta.training.growth import note_compounds
 from molmeta.training.report import TrainReport
 from molmeta.training.start import atlas_of, same_heads
 from molmeta.training.validation import validate
@@ -28,9 +28,8 @@ def leave(
     """Writes the checkpoint of a trained learner and `metrics.json` to `out`."""
     scores = {name: validate(learner, corpora.valid, name, config.validation) for name in learner.heads}
     learner.conformity = learn_conformity(learner, corpora)
-    own = torch.tensor([compound_hash(text) for text in corpora.train.smiles], dtype=torch.long)
     source = None if config.start is None else load_checkpoint(config.start)
-    learner.seen = torch.unique(own if source is None else torch.cat([source.seen, own]))
+    note_compounds(learner, corpora.train, source)
     atlas = _atlas(learner, source, corpora, config)
     learner.info = {
         "name": config.name,

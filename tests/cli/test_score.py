@@ -33,9 +33,8 @@ def rows(path):
 def test_one_row_for_each_row(run, model, library, tmp_path):
     done = run("score", model, library)
     assert done.code == 0
-    assert "4 rows read: 3 scored, 1 rejected" in done.out
-    assert "invalid_smiles" in done.out
-    assert "Best rows" in done.out
+    assert "4 rows read: 3 scored, 1 rejected (1 invalid_smiles)\n" in done.out
+    assert "Best compounds" in done.out
     assert "OCCc1cc[nH]c1" in done.out
     table = rows(tmp_path / "library.alcohols.csv")
     assert [row["name"] for row in table] == ["one", "two", "three", "four"]
@@ -52,6 +51,17 @@ def test_a_prevalence_moves_probabilities(run, model, library, tmp_path):
     )
     assert len(own) == 3
     assert all(before > after for before, after in zip(own, rare, strict=True))
+
+
+def test_lower_precision_is_asked_for(run, model, library, tmp_path):
+    for name, more in (("full", ()), ("lower", ("--precision", "bf16"))):
+        assert run("score", model, library, "-o", tmp_path / f"{name}.csv", *more).code == 0
+    full, lower = (pd.read_csv(tmp_path / f"{name}.csv")["mm_score"].dropna() for name in ("full", "lower"))
+    assert not full.equals(lower)
+    assert (full - lower).abs().max() < 0.1
+    done = run("score", model, library, "--precision", "half")
+    assert done.code == 2
+    assert "float32 and bf16" in done.err
 
 
 def test_json_counts_every_row(run, model, library):
@@ -78,6 +88,55 @@ def test_table_on_stdout_has_nothing_else(run, model, library):
     assert "mm_score" in header
     assert len(body) == 2
     assert "4 rows read" in done.err
+    assert "Wrote stdout in" in done.err
+
+
+def test_one_is_no_plural(run, model, tmp_path):
+    (tmp_path / "one.csv").write_text("smiles,note\nCCO,=1+1\n")
+    done = run("score", model, "one.csv")
+    assert "1 row read: 1 scored, 0 rejected\n" in done.out
+    assert "Warning: 1 cell starts like a formula" in done.out
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        ("mm_score", "smiles name mm_score"),
+        ("mm_score,mm_std", "smiles name mm_score mm_std"),
+        ("mm_probability,mm_score", "smiles name mm_probability"),
+        ("mm_status", "smiles name"),
+    ],
+)
+def test_the_best_have_the_numbers_that_are_written(run, model, library, columns, shown):
+    done = run("score", model, library, "--columns", columns)
+    assert done.code == 0
+    lines = [line.split() for line in done.out.splitlines()]
+    assert shown.split() in lines
+    first = lines[lines.index(shown.split()) + 1]
+    assert len(first) == len(shown.split())
+
+
+def test_copies_are_told(run, model, tmp_path):
+    (tmp_path / "twice.smi").write_text("CCO a\nCCCCCN b\nOCC c\n")
+    lines = [line.split() for line in run("score", model, "twice.smi").out.splitlines()]
+    (header,) = [line for line in lines if line[-1:] == ["rows"]]
+    found = {line[1]: line[-1] for line in lines if len(line) == len(header)}
+    assert (found["a"], found["b"]) == ("2", "1")
+    assert "c" not in found
+
+
+def test_a_complete_run_says_so(run, model, library, tmp_path):
+    assert run("score", model, library, "-o", "out.csv", "--resume").code == 0
+    done = run("score", model, library, "-o", "out.csv", "--resume")
+    assert done.code == 0
+    assert "4 rows read: 3 scored" in done.out
+    assert done.out.splitlines()[-1].startswith("Complete: out.csv")
+    assert run("score", model, library, "-o", "out.csv", "--resume", "--json").json["complete"] is True
+    assert run("score", model, library, "-o", "out.csv").code == 5
+    assert run("score", model, library, "-o", "out.csv", "--resume", "--top", "2").code == 5
+    (tmp_path / "mine.csv").write_text("mine")
+    assert run("score", model, library, "-o", "mine.csv", "--resume").code == 5
+    assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
 def test_nothing_is_overwritten_without_force(run, model, library, tmp_path):
@@ -155,7 +214,7 @@ def test_a_cut_library_keeps_what_was_done(run, model, tmp_path):
     done = run("score", model, "cut.csv.gz", "-o", "out.csv", "--columns", "mm_score")
     assert done.code == 3
     assert "cut off" in done.err
-    assert "stay in" in done.err
+    assert "stays in" in done.err
     assert not (tmp_path / "out.csv").exists()
     assert run("merge", "out.csv").code == 5
     assert run("merge", "out.csv", "--incomplete").code == 0
@@ -182,9 +241,17 @@ def test_shards_and_merge(run, model, library, tmp_path):
 def test_a_cascade_from_the_command_line(run, tmp_path, assay, checkpoint, library):
     assert run("adapt", assay, "--model", checkpoint, "--no-verdict").code == 0
     more = ("--cascade", "0.5", "--first", checkpoint)
-    assert run("score", "alcohols.molmeta", library, "-o", "out.csv", *more).code == 0
+    done = run("score", "alcohols.molmeta", library, "-o", "out.csv", *more)
+    assert done.code == 0
+    assert "4 rows read: 3 scored by the first model, 1 rejected (1 invalid_smiles)\n" in done.out
+    assert "The best 2 of these scored by the second model" in done.out
     assert len(rows(tmp_path / "out.csv")) == 2
     assert run("score", "alcohols.molmeta", library, "-o", "no.csv", *more, "--top", "3").code == 2
+    (tmp_path / "other.csv").write_text(assay.read_text().replace("CCCCO", "CCCCCCCO"))
+    assert run("adapt", "other.csv", "--model", checkpoint, "--no-verdict").code == 0
+    done = run("score", "alcohols.molmeta", library, "--cascade", "0.5", "--first", "other.molmeta")
+    assert done.code == 2
+    assert "not of the assay" in done.err
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")

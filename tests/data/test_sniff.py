@@ -85,6 +85,53 @@ def test_first_molecule_is_no_header(text):
     assert len(cells) == text.count("\n")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CCO\tethanol\nCCC\tpropane\nCCN\tamine\n",
+        "CCO ethyl, alcohol\nCCC propane, pure\nCCN an amine\n",
+        "CCO ethanol\nCCC\nCCN\nCCCN\n",
+        "CCO\tethanol\nCCC\nCCN\nCCCN\n",
+        "CCO\nCCC\nCCN\n",
+        "CCO |o1:1,r| ethanol\nCCC |r,o1:1| propane\nCCN |o1:1,r| amine\n",
+        "C1CC broken\nCCC propane\nCCN amine\n",
+        "C1CC\tbroken\nCCC\tpropane\nCCN\tamine\n",
+    ],
+)
+def test_a_list_of_structures_is_one_without_its_name_too(text, tmp_path):
+    (tmp_path / "lib.smi").write_text(text)
+    as_file = open_table(tmp_path / "lib.smi")
+    as_stream = open_table(io.BytesIO(text.encode()))
+    assert as_stream.header == as_file.header == ("smiles", "name")
+    assert as_stream.structure == as_file.structure == 0
+    rows = [row.cells for row in as_stream.rows]
+    assert rows == [row.cells for row in as_file.rows]
+    assert len(rows) == text.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "header"),
+    [
+        ("CCO\t1\nCCC\t0\nCCN\t1\n", ("column_1", "column_2")),
+        ("CCO\t5.5\nCCC\t6.5\nCCN\t7.5\n", ("column_1", "column_2")),
+        ("CCO\tactive\nCCC\tinactive\nCCN\tactive\nCCCN\tactive\nCO\tactive\n", ("column_1", "column_2")),
+        ("CCO\tethanol\t1\nCCC\tpropane\t0\n", ("column_1", "column_2", "column_3")),
+        ("a1\tCCO\na2\tCCC\na3\tCCN\n", ("column_1", "column_2")),
+        ("smiles\tname\nCCO\tethanol\nCCC\tpropane\n", ("smiles", "name")),
+    ],
+)
+def test_a_table_without_a_name_stays_one(text, header):
+    table = open_table(io.BytesIO(text.encode()))
+    assert (table.header, table.structure) == (header, None)
+
+
+def test_a_list_of_structures_may_have_a_header(tmp_path):
+    (tmp_path / "lib.smi").write_text("Structure Vendor_ID\nCCO a\nCCC b\n")
+    table = open_table(tmp_path / "lib.smi")
+    assert table.header == ("Structure", "Vendor_ID")
+    assert [row.cells for row in table.rows] == [("CCO", "a"), ("CCC", "b")]
+
+
 @pytest.mark.parametrize("before", ["sep=;\n", "# made by hand\n", "\n\n", "# a\n# b, c; d\nsep=;\n"])
 def test_lines_before_the_header(before):
     header, cells, rows = read(before + "smiles;y\nCCO;1\nCCN;0\n")

@@ -216,7 +216,7 @@ def test_relation_column_turns_on_the_p_scale(tmp_path):
             "smiles,value,unit\nCCO,1,nM\nCCN,2,uM\nCCC,3,nM\n",
             {},
             InputError,
-            ["2 rows in nM", "1 rows in uM"],
+            ["2 rows in nM", "1 row in uM"],
         ),
         ("smiles,pIC50\nCCO,6.5\nCCN,250\nCCC,7.5\n", {}, InputError, ["p-scale", "250"]),
         ("smiles,IC50\nCCO,6.5\nCCN,250\nCCC,7.5\n", {}, InputError, ["without a unit", "--unit"]),

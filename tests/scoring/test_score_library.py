@@ -139,6 +139,29 @@ def test_the_best_rows_are_the_best_of_all(models: list[Predictor], tmp_path: Pa
     assert best.mm_score.to_numpy() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("columns", [None, ["mm_score"]])
+def test_the_best_compounds_are_told_once(models: list[Predictor], tmp_path: Path, columns: list[str] | None):
+    lines = [line.split() for line in assays.path("drugs").read_text("utf-8").splitlines()[:60]]
+    twice = [*lines, *([smiles, f"again-{i}"] for i, (smiles, *_) in enumerate(lines[::-1])), lines[7]]
+    (tmp_path / "once.smi").write_text("".join(f"{smiles} {name}\n" for smiles, name, *_ in lines))
+    (tmp_path / "twice.smi").write_text("".join(f"{smiles} {name}\n" for smiles, name, *_ in twice))
+    once, more = (
+        score_library(
+            models[0], tmp_path / f"{name}.smi", tmp_path / f"{name}.csv", columns=columns, chunk=chunk
+        )
+        for name, chunk in (("once", 60), ("twice", 37))
+    )
+    assert [one["smiles"] for one in more.best] == [one["smiles"] for one in once.best]
+    assert once.copies == (1,) * 5
+    assert more.copies == tuple(3 if one["smiles"] == lines[7][0] else 2 for one in more.best)
+
+
+def test_spellings_of_a_compound_are_one(models: list[Predictor], tmp_path: Path):
+    (tmp_path / "lib.smi").write_text("CCO a\nOCC b\nC(O)C c\nCCN d\n")
+    report = score_library(models[0], tmp_path / "lib.smi", tmp_path / "out.csv")
+    assert {one["name"]: n for one, n in zip(report.best, report.copies, strict=True)} == {"a": 3, "d": 1}
+
+
 def test_existing_files_are_safe(models: list[Predictor], library: Path, tmp_path: Path):
     (tmp_path / "out.csv").write_text("precious")
     with pytest.raises(RefusedError, match="exists"):

@@ -235,6 +235,12 @@ def test_one_map_at_a_time():
         assert list(pool.map([0.1])) == [(0.1, 0.1)]
 
 
+def test_no_more_processes_than_jobs():
+    with Workers(works.Slow(), 8) as pool:
+        assert list(pool.map([0.0, 0.0])) == [(0.0, 0.0), (0.0, 0.0)]
+        assert len(pool._workers) <= 2
+
+
 def test_ended_workers_start_no_more():
     with Workers(works.Slow(), 1) as pool:
         pass

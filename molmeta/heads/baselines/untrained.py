@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from molmeta.chem.batch import MolBatch
@@ -157,6 +156,8 @@ class RandomForest(Head):
         return self._regressor(x, y.astype(np.float64))
 
     def _classifier(self, x: NDArray[np.float32], active: NDArray[np.bool_]) -> Conditioned:
+        from sklearn.ensemble import RandomForestClassifier  # a second, which only this head needs
+
         forest = RandomForestClassifier(self.trees, random_state=0, n_jobs=1).fit(x, active)
         prevalence, n = float(active.mean()), len(active)
 
@@ -170,6 +171,8 @@ class RandomForest(Head):
         return predict
 
     def _regressor(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Conditioned:
+        from sklearn.ensemble import RandomForestRegressor
+
         forest = RandomForestRegressor(self.trees, random_state=0, n_jobs=1).fit(x, y)
         floor = 0.1 * float(_spread(torch.as_tensor(y)))
 
