@@ -1,10 +1,13 @@
-"""Writes a page of docs/ out of what the benchmarks saved: docs/benchmark.md, docs/families.md.
+"""Writes a page of docs/ out of what the benchmarks saved: benchmark.md, families.md, billions.md.
 
     python benchmarks/document.py RESULTS_DIR docs/benchmark.md models/base-fingerprint
 
 RESULTS_DIR holds the JSON files that the marks in the prose, benchmarks/benchmark.md.in, name; the commands
 that make them stand in the document itself. Nothing in it is typed by hand but the prose. Every figure that
 it shows goes into `metrics.json` of the model too.
+
+A page without prose of its own, as docs/how-to/score-a-library.md, gets the tables that marks in comments
+name made anew where they stand, under the comments.
 """
 
 from __future__ import annotations
@@ -63,6 +66,7 @@ STRATA = {
 # other list of records; {{shipped models}}.
 _MARK = re.compile(r"^\{\{(\w+) (means|differences|wins) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
 _LIST = re.compile(r"^\{\{(\w+) (\w+)\}\}$", re.M)
+_IN_PLACE = re.compile(r"^<!-- \{\{(\w+) (\w+)\}\} -->\n(?:\|.*\n)*", re.M)
 
 
 def main() -> None:
@@ -94,8 +98,13 @@ def main() -> None:
         figures[f"{mark[1]} {mark[2]}"] = shown
         return listed(shown)
 
-    prose = Path(__file__).with_name(f"{options.document.name}.in").read_text(encoding="utf-8")
-    options.document.write_text(_LIST.sub(records, _MARK.sub(table, prose)), encoding="utf-8")
+    source = Path(__file__).with_name(f"{options.document.name}.in")
+    if source.exists():
+        page = _LIST.sub(records, _MARK.sub(table, source.read_text(encoding="utf-8")))
+    else:
+        marked = options.document.read_text(encoding="utf-8")
+        page = _IN_PLACE.sub(lambda mark: f"<!-- {{{{{mark[1]} {mark[2]}}}}} -->\n{records(mark)}\n", marked)
+    options.document.write_text(page, encoding="utf-8")
     path = options.model / "metrics.json"
     content = json.loads(path.read_text(encoding="utf-8")) | {f"docs/{options.document.name}": figures}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

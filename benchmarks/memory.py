@@ -21,13 +21,11 @@ def memory(trial: Trial) -> Iterator[Row]:
     for rows in trial.options.memory:
         library = trial.library(rows)
         words = ["score", model, library, "-o", out, "--workers", trial.options.workers, "--force"]
-        started = time.perf_counter()
         own, every = watched([sys.executable, "-m", "molmeta.cli", *map(str, words)])
         yield {
             "rows": rows,
             "main process, MB": round(own / 1e6),
             f"with {trial.options.workers} workers, MB": round(every / 1e6),
-            "minutes": round((time.perf_counter() - started) / 60, 1),
         }
         library.unlink()
 

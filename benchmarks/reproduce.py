@@ -1,4 +1,4 @@
-"""Runs the commands of docs/benchmark.md and docs/families.md, in order; what is there is not made again.
+"""Runs the commands of the pages of results in docs/, in order; what is there is not made again.
 
     python benchmarks/reproduce.py DATA=fsmol EXTERNAL=external SETS=. MOLECULENET=moleculenet \
         ORGANISMS=organisms/assays.csv.gz LIBRARY=library.csv --workers 2
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROSE = [Path(__file__).with_name(name) for name in ("benchmark.md.in", "families.md.in")]
+PROSE = [Path(__file__).with_name(name) for name in ("benchmark.md.in", "families.md.in", "billions.md.in")]
 _COMMAND = re.compile(r"^    ((?:molmeta|python) (?:.*\\\n)*.*)$", re.M)
 _NAME = re.compile(r"\b[A-Z]{4,}\b")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / name for name in ("benchmark.md", "families.md")]
+PAGES = [ROOT / "docs" / name for name in ("benchmark.md", "families.md", "billions.md")]
 _COMMAND = re.compile(r"^    (python (?:.*\\\n)*.*)$", re.M)
 COMMANDS = [m[1].replace("\\\n", " ") for page in PAGES for m in _COMMAND.finditer(page.read_text("utf-8"))]
 

@@ -21,12 +21,22 @@ class Molecule:
         The standardized parent.
     flags : tuple of str
         What was done or noticed: "salt_stripped", "mixture", "cxsmiles_dropped", "unseen_element", ...
+    flat : bool
+        Whether it is known to have no stereochemistry and no isotopes, which then are not written either.
     """
 
-    __slots__ = ("_smiles", "flags", "mol", "row")
+    __slots__ = ("_flat", "_smiles", "flags", "mol", "row")
 
-    def __init__(self, row: int, smiles: str | None, mol: Chem.Mol, flags: tuple[str, ...] = ()) -> None:
-        self.row, self._smiles, self.mol, self.flags = row, smiles, mol, flags
+    def __init__(
+        self,
+        row: int,
+        smiles: str | None,
+        mol: Chem.Mol,
+        flags: tuple[str, ...] = (),
+        *,
+        flat: bool = False,
+    ) -> None:
+        self.row, self._smiles, self.mol, self.flags, self._flat = row, smiles, mol, flags, flat
 
     def __repr__(self) -> str:
         return f"Molecule(row={self.row}, smiles={self.smiles!r}, flags={self.flags})"
@@ -34,7 +44,7 @@ class Molecule:
     @property
     def smiles(self) -> str:
         if self._smiles is None:
-            self._smiles = Chem.MolToSmiles(self.mol)
+            self._smiles = Chem.MolToSmiles(self.mol, isomericSmiles=not self._flat)
         return self._smiles
 
 

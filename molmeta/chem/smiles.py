@@ -30,7 +30,10 @@ _UNSANITIZED = Chem.SmilesParserParams()
 _UNSANITIZED.sanitize = False  # type: ignore[assignment]
 _UNSANITIZED.removeHs = False  # type: ignore[assignment]
 _KNOWS_STEREO = "_StereochemDone"  # by which RDKit knows that it has looked at the stereochemistry
-_NO_METALS = Chem.SANITIZE_ALL ^ Chem.SANITIZE_CLEANUP_ORGANOMETALLICS
+# Of `Chem.SanitizeMol`, without what has nothing to do in flat text.
+_OF_FLAT = Chem.SANITIZE_ALL ^ (
+    Chem.SANITIZE_CLEANUP_ORGANOMETALLICS | Chem.SANITIZE_CLEANUPCHIRALITY | Chem.SANITIZE_CLEANUPATROPISOMERS
+)
 
 _LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
 
@@ -132,7 +135,7 @@ def _parse(smiles: str) -> Chem.Mol | None:
     if mol is None:
         return None
     try:
-        Chem.SanitizeMol(mol, _NO_METALS)
+        Chem.SanitizeMol(mol, _OF_FLAT)
     except Chem.MolSanitizeException:
         return None
     mol.SetIntProp(_KNOWS_STEREO, 1, computed=True)
@@ -155,15 +158,17 @@ def _finish(row: int, smiles: str, mol: Chem.Mol, flags: tuple[str, ...]) -> Mol
         return refusal
     if not (_CARBON_TEXT.search(smiles) or mol.HasSubstructMatch(_CARBON)):
         return Refusal("inorganic", REASONS["inorganic"])
-    canonical = None
-    if not is_plain(mol, smiles):
+    canonical, flat = None, False
+    if is_plain(mol, smiles):
+        flat = _FLAT.fullmatch(smiles) is not None
+    else:
         mol, canonical, noted = find_parent(mol)
         if "[C]" in canonical and _is_bare(mol):
             return Refusal("not_smiles", "no carbon atom has its hydrogens; this looks like SELFIES")
         flags += noted
     if rdMolDescriptors.CalcExactMolWt(mol) > HEAVY_WEIGHT:
         flags += ("above_900_da",)
-    return Molecule(row, canonical, mol, flags)
+    return Molecule(row, canonical, mol, flags, flat=flat)
 
 
 def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
