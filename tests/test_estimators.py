@@ -205,7 +205,8 @@ def test_a_classifier_is_consistent(classifier: FewShotClassifier):
     ("classes", "told", "active"),
     [
         (("active", "inactive"), None, "active"),
-        (("Hit", "no hit"), None, "no hit"),
+        (("Hit", "no hit"), None, "Hit"),
+        (("measured", "inactive"), None, "measured"),
         (("yes", "no"), None, "yes"),
         ((True, False), None, True),
         ((2, 7), None, 7),

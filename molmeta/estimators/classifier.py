@@ -175,4 +175,5 @@ def _place_of_active(classes: NDArray[Any], active: Any) -> int:
             raise InputError(f"active={active!r} is no class of y; there are {classes.tolist()}")
         return int(classes.tolist().index(active))
     said = [CLASSES.get(str(one).strip().lower()) for one in classes]
-    return 0 if said == [1.0, 0.0] else 1
+    says_first, says_second = said[0] == 1.0 or said[1] == 0.0, said[1] == 1.0 or said[0] == 0.0
+    return 0 if says_first and not says_second else 1
