@@ -16,6 +16,7 @@ from molmeta.wording import counted
 
 from . import render
 from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
+from .reinvent import answer, refuse_others
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,7 @@ _MODEL = ".molmeta"
 
 
 def score(
+    ctx: typer.Context,
     files: Annotated[
         list[str],
         typer.Argument(
@@ -81,6 +83,10 @@ def score(
     precision: Annotated[
         str, typer.Option(help="float32, or bf16: faster on a GPU, other scores in the third digit.")
     ] = "float32",
+    reinvent: Annotated[
+        bool,
+        typer.Option("--reinvent", help="SMILES on stdin, JSON on stdout: REINVENT 4's ExternalProcess."),
+    ] = False,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     device: Device = "auto",
@@ -100,6 +106,9 @@ def score(
 
     models = [file for file in files if file.endswith(_MODEL)]
     libraries = [file for file in files if not file.endswith(_MODEL)]
+    if reinvent:
+        refuse_others(ctx, libraries)
+        libraries = ["-"]
     if not models or not libraries:
         raise ConfigError(
             f"found {counted(len(models), 'model')} (*{_MODEL}) and "
@@ -113,6 +122,10 @@ def score(
     predictors = [load(model, device=device) for model in models]
     if prevalence is not None:
         predictors = [predictor.expecting(prevalence) for predictor in predictors]
+    chosen = None if columns is None else [one.strip() for one in columns.split(",")]
+    if reinvent:
+        answer(predictors, chosen)
+        return
     out = out or _default_out(libraries, [predictor.name for predictor in predictors])
     name = Path(libraries[0]).name if len(libraries) == 1 else f"{len(libraries)} libraries"
     with _resume_line(out), render.meter(f"scoring {name}") as show:
@@ -120,7 +133,7 @@ def score(
             "engine": _engine(engine, workers, ray_address),
             "resume": resume,
             "force": force,
-            "columns": None if columns is None else [one.strip() for one in columns.split(",")],
+            "columns": chosen,
             "precision": _precision(precision),
             "smiles_column": smiles_column,
             "trusted": trust_input,

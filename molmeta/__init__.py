@@ -2,7 +2,7 @@
 
 >>> import molmeta
 >>> sorted(molmeta.__all__)[:3]
-['Predictor', 'adapt', 'load']
+['FewShotClassifier', 'FewShotRegressor', 'Predictor']
 """
 
 from __future__ import annotations
@@ -13,16 +13,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molmeta.adaptation import adapt as adapt
     from molmeta.data.table import read_assay as read_assay
+    from molmeta.estimators import FewShotClassifier as FewShotClassifier
+    from molmeta.estimators import FewShotRegressor as FewShotRegressor
     from molmeta.loading import load as load
     from molmeta.predictor import Predictor as Predictor
     from molmeta.scoring import score_library as score_library
     from molmeta.updating import update as update
     from molmeta.zeroshot import zero_shot as zero_shot
 
-__all__ = ["Predictor", "adapt", "load", "read_assay", "score_library", "update", "zero_shot"]
+__all__ = [
+    "FewShotClassifier",
+    "FewShotRegressor",
+    "Predictor",
+    "adapt",
+    "load",
+    "read_assay",
+    "score_library",
+    "update",
+    "zero_shot",
+]
 
 # Loaded when first used, so that `import molmeta` and `molmeta --help` cost no torch and no rdkit.
 _HOMES = {
+    "FewShotClassifier": "molmeta.estimators",
+    "FewShotRegressor": "molmeta.estimators",
     "Predictor": "molmeta.predictor",
     "adapt": "molmeta.adaptation",
     "load": "molmeta.loading",

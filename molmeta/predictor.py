@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from rdkit import Chem
 from scipy.special import logit
 
 from molmeta.adaptreport import AdaptReport
@@ -21,6 +23,7 @@ from molmeta.chem.rows import Rows, read_rows
 from molmeta.chem.sketch import sketches
 from molmeta.conformity import log_odds
 from molmeta.data.episode import Labelled
+from molmeta.data.given import structures_of
 from molmeta.data.support import Support
 from molmeta.domain import Domain
 from molmeta.ensemble import Ensemble
@@ -85,13 +88,17 @@ class Predictor:
         """The columns of `predict`, in order."""
         return columns_of(self.support.target.kind)
 
-    def predict(self, smiles: str | Iterable[object]) -> pd.DataFrame:
+    def predict(
+        self, smiles: str | Chem.Mol | Iterable[object], columns: Collection[str] | None = None
+    ) -> pd.DataFrame:
         """One row per structure; a structure that cannot be read has its reason in `mm_status`.
 
         Parameters
         ----------
-        smiles : str, or iterable of str
-            The index of a Series is kept.
+        smiles : str or Chem.Mol, or iterable of them
+            Also an array or a DataFrame of one column. The index of a Series or DataFrame is kept.
+        columns : collection of str or None
+            Which columns to give; what only others need is not computed.
 
         Returns
         -------
@@ -101,13 +108,18 @@ class Predictor:
             mm_in_domain, mm_nearest, mm_nearest_similarity, mm_nearest_label, mm_set (the 90 % prediction
             set: "active", "inactive", "either" or "neither"). A compound of the support set is predicted
             from the others.
+
+        Raises
+        ------
+        InputError
+            Several columns, or numbers in place of structures.
         """
-        index = smiles.index if isinstance(smiles, pd.Series) else None
-        cells = [smiles] if isinstance(smiles, str) else list(smiles)
+        index = smiles.index if isinstance(smiles, pd.Series | pd.DataFrame) else None
+        cells = structures_of(smiles)
         frames = []
         for start in range(0, max(len(cells), 1), CHUNK):
             part = cells[start : start + CHUNK]
-            frames.append(self.predict_rows(read_rows(part, self.needs)))
+            frames.append(self.predict_rows(read_rows(part, self.needs), columns))
         return pd.concat(frames, ignore_index=True).set_axis(
             pd.RangeIndex(len(cells)) if index is None else index, axis=0
         )
@@ -192,6 +204,16 @@ class Predictor:
             )
         else:
             write_reference(Path(path), self.origin, state, force=force)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from molmeta.notebook import card  # draws; nobody but a notebook needs that
+
+        return card(self.report, self.support)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is copied or sent to another process by; what is computed from that stays behind."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     @cached_property
     def labelled(self) -> Labelled:

@@ -41,17 +41,17 @@ _LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
 def read_smiles(row: int, text: object) -> Molecule | Rejection:
     """Read the structure in a cell.
 
-    The text passes `molmeta.chem.funnel`, then RDKit, then checks on the molecule, then
-    standardization. RDKit's messages go into the detail of a rejection, not to stderr. RDKit offers no
-    deadline and can crash on inputs larger than the caps here: hostile libraries are read in worker
-    processes (`molmeta.scoring`), never in threads.
+    A molecule of RDKit is read by `read_mol`. Text passes `molmeta.chem.funnel`, then RDKit, then checks
+    on the molecule, then standardization. RDKit's messages go into the detail of a rejection, not to
+    stderr. RDKit offers no deadline and can crash on inputs larger than the caps here: hostile libraries
+    are read in worker processes (`molmeta.scoring`), never in threads.
 
     Parameters
     ----------
     row : int
         Row of the source, from 1.
     text : object
-        The cell: a SMILES; None and nan are empty.
+        The cell: a SMILES, or a molecule of RDKit; None and nan are empty.
 
     Returns
     -------
@@ -110,7 +110,18 @@ def read_mol(row: int, mol: Chem.Mol | None, text: str) -> Molecule | Rejection:
     return _reject(row, text, outcome) if isinstance(outcome, Refusal) else outcome
 
 
+def shown_as(mol: Chem.Mol) -> str:
+    """What a message shows of a molecule of RDKit, which need not have a SMILES.
+
+    >>> shown_as(Chem.MolFromSmiles("CCO"))
+    'a molecule of 3 atoms'
+    """
+    return f"a molecule of {mol.GetNumAtoms()} atoms"
+
+
 def _read(row: int, text: object) -> Molecule | Rejection:
+    if isinstance(text, Chem.Mol):
+        return read_mol(row, text, shown_as(text))
     found = examine(text)
     if isinstance(found, Refusal):
         return _reject(row, text, found)
