@@ -31,9 +31,8 @@ _UNSANITIZED.sanitize = False  # type: ignore[assignment]
 _UNSANITIZED.removeHs = False  # type: ignore[assignment]
 _KNOWS_STEREO = "_StereochemDone"  # by which RDKit knows that it has looked at the stereochemistry
 # Of `Chem.SanitizeMol`, without what has nothing to do in flat text.
-_OF_FLAT = Chem.SANITIZE_ALL ^ (
-    Chem.SANITIZE_CLEANUP_ORGANOMETALLICS | Chem.SANITIZE_CLEANUPCHIRALITY | Chem.SANITIZE_CLEANUPATROPISOMERS
-)
+_IDLE = Chem.SANITIZE_CLEANUPCHIRALITY | Chem.SANITIZE_CLEANUPATROPISOMERS
+_OF_FLAT = Chem.SANITIZE_ALL ^ (Chem.SANITIZE_CLEANUP_ORGANOMETALLICS | _IDLE)
 
 _LOG_STAMP = re.compile(r"^\[\d\d:\d\d:\d\d\] ", re.MULTILINE)
 
