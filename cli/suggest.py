@@ -25,7 +25,9 @@ def suggest(
     n: Annotated[int, typer.Option("-n", min=1, help="Compounds to suggest.")] = 24,
     acquisition: Annotated[
         str | None,
-        typer.Option(help="What a compound is worth: ucb, ei, greedy, thompson or uncertainty."),
+        typer.Option(
+            help="What a compound is worth: greedy (default; with --cost ei), ei, ucb, thompson, uncertainty."
+        ),
     ] = None,
     alike: Annotated[
         float,
@@ -76,7 +78,6 @@ def suggest(
     from molmeta.errors import ConfigError
     from molmeta.loading import load
     from molmeta.scoring import Local, cores
-    from molmeta.suggest.acquisition import DEFAULT
     from molmeta.suggest.run import suggest as find
 
     if json and out == "-":
@@ -94,7 +95,7 @@ def suggest(
             predictor,
             library,
             n,
-            acquisition=acquisition or DEFAULT,
+            acquisition=acquisition,
             alike=alike,
             hedge=hedge,
             exclude=exclude,

@@ -89,7 +89,7 @@ def expected_improvement(belief: Belief, noise: Tensor) -> Tensor:
 
 
 def upper_confidence_bound(belief: Belief, noise: Tensor) -> Tensor:
-    """Mean plus half a standard deviation, which found most in replays (docs/experiments.md).
+    """Mean plus half a standard deviation; more found less in replays (docs/experiments.md).
 
     Source: Auer 2002; Srinivas et al. 2010 (GP-UCB), with a constant in the place of its growing factor.
     """
@@ -106,13 +106,14 @@ def uncertainty(belief: Belief, noise: Tensor) -> Tensor:
     return belief.good * (1 - belief.good) if belief.of_classes else belief.std
 
 
-DEFAULT = "ucb"
+# With prices it has to be a gain; of classes the two rank alike.
+DEFAULT, DEFAULT_PER_COST = "greedy", "ei"
 ACQUISITIONS = {
     one.name: one
     for one in (
-        Acquisition("ucb", upper_confidence_bound),
-        Acquisition("ei", expected_improvement, positive=True),
         Acquisition("greedy", greedy),
+        Acquisition("ei", expected_improvement, positive=True),
+        Acquisition("ucb", upper_confidence_bound),
         Acquisition("thompson", thompson),
         Acquisition("uncertainty", uncertainty, positive=True),
     )

@@ -17,7 +17,15 @@ from molmeta.errors import ConfigError, InputError, NotEnoughData
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local
 from molmeta.scoring.run import check_columns
-from molmeta.suggest.acquisition import ACQUISITIONS, DEFAULT, Acquisition, Belief, find_acquisition, noise_of
+from molmeta.suggest.acquisition import (
+    ACQUISITIONS,
+    DEFAULT,
+    DEFAULT_PER_COST,
+    Acquisition,
+    Belief,
+    find_acquisition,
+    noise_of,
+)
 from molmeta.suggest.batch import Prices, pick
 from molmeta.suggest.candidates import Screen, Show, find_candidates
 from molmeta.suggest.reasons import Reasons
@@ -36,7 +44,7 @@ def suggest(
     source: Sources,
     n: int = 24,
     *,
-    acquisition: str = DEFAULT,
+    acquisition: str | None = None,
     alike: float = ALIKE,
     hedge: bool = False,
     exclude: Sources | None = None,
@@ -64,8 +72,9 @@ def suggest(
         See `molmeta.data.library.read_library`.
     n : int
         Compounds to pick.
-    acquisition : str
-        What a compound is worth: a name in `molmeta.suggest.acquisition.ACQUISITIONS`.
+    acquisition : str or None
+        What a compound is worth: a name in `molmeta.suggest.acquisition.ACQUISITIONS`; None is DEFAULT there,
+        or with a cost DEFAULT_PER_COST.
     alike : float
         Tanimoto similarity from 0 to 1: compounds that are more similar to a pick wait until there are no
         others. 1 takes those that are worth most, alike or not.
@@ -100,7 +109,7 @@ def suggest(
         A file cannot be read, or nothing in it can be suggested.
     """
     started = time.perf_counter()
-    chosen = find_acquisition(acquisition)
+    chosen = find_acquisition(acquisition or (DEFAULT if cost is None else DEFAULT_PER_COST))
     _check(chosen, n, candidates, alike, cost, budget)
     if not len(predictor.support):
         raise NotEnoughData(
@@ -153,7 +162,7 @@ def suggest(
         header=library.header,
         cells=tuple(rows["cells"].iloc[chosen_rows]),
         rows=tuple(rows["row"].iloc[chosen_rows].tolist()),
-        acquisition=acquisition,
+        acquisition=chosen.name,
         candidates=len(rows),
         cost=None if cost is None else float(each[chosen_rows].sum()),
         status=dict(sorted(found.status.items())),

@@ -53,7 +53,7 @@ def test_everything_that_there_is(run, model, library):
 
 def test_prices_a_budget_and_exclusions(run, model, library, tmp_path):
     (tmp_path / "no.smi").write_text("C(CCC(C)C)C\n")
-    more = ("--acquisition", "ei", "--cost", "price", "--budget", 4, "--exclude", "no.smi", "--workers", 0)
+    more = ("--cost", "price", "--budget", 4, "--exclude", "no.smi", "--workers", 0)
     done = run("suggest", model, library, *more, "--json")
     assert done.code == 0
     assert {row["name"] for row in done.json["picks"]} == {"one", "two"}
@@ -68,7 +68,7 @@ def test_prices_a_budget_and_exclusions(run, model, library, tmp_path):
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
-        (("--acquisition", "entropy"), 2, "there are ucb"),
+        (("--acquisition", "entropy"), 2, "there are greedy"),
         (("--cost", "euros", "--acquisition", "ei"), 2, "no column 'euros'"),
         (("--budget", "3"), 2, "needs the prices"),
         (("--exclude", "nothing.csv"), 3, "nothing.csv"),

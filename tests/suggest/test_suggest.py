@@ -201,3 +201,8 @@ def test_written_in_any_format(bbb, drugs, tmp_path):
 def test_own_columns_of_molmeta_are_refused(bbb, drugs):
     with pytest.raises(InputError, match="mm_score"):
         suggest(bbb, drugs.assign(mm_score="1"))
+
+
+def test_with_a_cost_the_default_is_a_gain(bbb, drugs):
+    assert suggest(bbb, drugs, 3).acquisition == "greedy"
+    assert suggest(bbb, drugs, 3, cost="price").acquisition == "ei"
