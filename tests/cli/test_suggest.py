@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 
 import pytest
@@ -92,3 +93,10 @@ def test_nothing_is_overwritten(run, model, library):
     assert run("suggest", model, library, "--workers", 0).code == 0
     assert run("suggest", model, library, "--workers", 0).code == 5
     assert run("suggest", model, library, "--workers", 0, "--force").code == 0
+
+
+def test_the_limit_is_that_of_the_library():
+    from molmeta.cli.suggest import suggest
+    from molmeta.suggest.run import ALIKE
+
+    assert inspect.signature(suggest).parameters["alike"].default == ALIKE
