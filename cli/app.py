@@ -28,6 +28,7 @@ from .explain import explain
 from .merge import merge
 from .models import models
 from .score import score
+from .suggest import suggest
 from .train import train
 from .tune import tune
 from .update import update
@@ -130,5 +131,5 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, merge, explain, evaluate, train, tune, models):
+for _command in (check, adapt, update, score, merge, suggest, explain, evaluate, train, tune, models):
     app.command()(_command)
