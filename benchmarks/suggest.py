@@ -257,7 +257,33 @@ def report(table: pd.DataFrame, options: argparse.Namespace) -> None:
     print_differences(differences)
     if options.out:
         settings = {key: value for key, value in vars(options).items() if key not in ("data", "out")}
-        save(options.out, {"settings": settings, "means": means, "differences": differences})
+        shown = found(means, differences)
+        save(options.out, {"settings": settings, "means": means, "differences": differences, "found": shown})
+
+
+def found(
+    means: Sequence[Mapping[str, object]], differences: Sequence[Mapping[str, object]]
+) -> list[dict[str, str]]:
+    """A row a policy: what it found in all rounds, and how much more the default found, assay by assay."""
+    metrics = {max(str(row["metric"]) for row in means if "actives" in str(row["metric"])): "actives"}
+    metrics["top"] = "of the best tenth"
+    own = pd.DataFrame(means).set_index(["policy", "metric"])
+    against = pd.DataFrame(differences).query("policy == @DEFAULT").set_index(["against", "metric"])
+    rows = []
+    for policy in own.index.unique("policy"):
+        row = {"policy": policy}
+        for metric, name in metrics.items():
+            row[name] = f"{own.loc[(policy, metric), 'mean']:.1f} ± {own.loc[(policy, metric), 'se']:.1f}"
+        for metric, name in metrics.items():
+            at = (policy, metric)
+            more = (
+                f"{against.loc[at, 'mean']:+.1f} ± {against.loc[at, 'se']:.1f}"
+                if at in against.index
+                else "–"
+            )
+            row[f"{DEFAULT} minus it, {name}"] = more
+        rows.append(row)
+    return rows
 
 
 def _mean(values: pd.Series) -> dict[str, float]:
