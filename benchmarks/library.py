@@ -50,7 +50,7 @@ WHOLE = {
     "base, all columns": ("base", None, 800),
 }
 KNOWN, NEW = "of the table", "new"  # compounds
-CASCADE = 0.01
+CASCADE = 0.05
 BILLION = 10**9
 
 
