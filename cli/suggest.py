@@ -128,13 +128,13 @@ def _show(found: Suggestions, n: int, out: str) -> None:
     lost = [f"{count} {reason}" for reason, count in {**found.left_out, **found.rejected}.items()]
     render.line(
         f"{counted(found.read, 'row')} read{': ' if lost else ''}{', '.join(lost)}; "
-        f"the best {counted(found.candidates, 'compound')} of them looked at together"
+        f"picked from the best {counted(found.candidates, 'compound')} of the others"
     )
     render.line()
     own = list(found.header[:2])
     why = found.picks["mm_why"].tolist()
     rows: list[list[render.Cell]] = [[i + 1, *found.cells[i][: len(own)], why[i]] for i in range(len(found))]
-    render.table(["pick", *own, "why"], rows, title=f"To measure next, by {found.acquisition}")
+    render.table(["pick", *own, "why"], rows, title=f"To measure next (--acquisition {found.acquisition})")
     render.line()
     if len(found) < n:
         render.line(f"Fewer than {n}: no more compounds, or the budget is spent")
