@@ -25,6 +25,7 @@ from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.data.table import read_assay
 from molmeta.domain import Domain
+from molmeta.doubts import doubt
 from molmeta.ensemble import Ensemble, open_ensemble, pick_device
 from molmeta.errors import ConfigError
 from molmeta.fitting import FEWEST_TO_TUNE, Averaging, FineTuning, can_fine_tune
@@ -117,17 +118,20 @@ def adapt_by(recipe: Recipe, assay: Assay, learner: Learner, *, verdict: bool, s
         fit, note = _try_fine_tuning(fit, bare)
         notes.append(note)
     tuned = fit.way.tunes
+    calibration = _calibrate(fit, bare, learner)
     predictor = Predictor(
         ensemble=fit.ensemble,
         support=support,
-        calibration=_calibrate(fit, bare, learner),
+        calibration=calibration,
         domain=Domain.fit(bare.mols.need("counts"), fit.held_out),
         report=_report(assay, learner, fit, notes),
         origin=None if tuned else recipe.origin,
         recipe=recipe,
     )
     judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
-    report = replace(predictor.report, verdict=judged, seconds=time.perf_counter() - started)
+    doubts = None if fit.held_out is None else doubt(calibration.apply(fit.held_out), support)
+    seconds = time.perf_counter() - started
+    report = replace(predictor.report, verdict=judged, doubts=doubts, seconds=seconds)
     return replace(predictor, report=report)
 
 

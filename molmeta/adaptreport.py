@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from molmeta.chem.molecule import Rejection
+from molmeta.doubts import Doubts
 from molmeta.units import Target
 from molmeta.verdict import Verdict
 
@@ -98,6 +99,8 @@ class AdaptReport:
     seconds : float
     change : Change or None
         What the rows changed that came last; None where the model was not updated.
+    doubts : Doubts or None
+        Labels that the other compounds speak against; None where no compound could be left out.
     """
 
     assay: str
@@ -117,6 +120,7 @@ class AdaptReport:
     warnings: tuple[str, ...]
     seconds: float
     change: Change | None = None
+    doubts: Doubts | None = None
 
     @property
     def prevalence(self) -> float | None:

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
-    "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "notebook", "predictor",
+    "calibration", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
+    "adaptreport", "recipe", "sheet", "notebook", "predictor",
     "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
     "summary", "training", "scoring", "suggest", "explain", "pages", "report",
 )  # fmt: skip
