@@ -1,0 +1,7 @@
+"""What a prediction rests on: labelled compounds, training assays, atoms."""
+
+from __future__ import annotations
+
+from molmeta.explain.carriers import carriers, relatives
+
+__all__ = ["carriers", "relatives"]
