@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
-    "calibration", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
-    "adaptreport", "recipe", "sheet", "notebook", "predictor",
-    "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
-    "summary", "training", "scoring", "suggest", "explain", "pages", "report",
+    "calibration", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble", "adaptreport",
+    "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation",
+    "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring", "suggest",
+    "pages", "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(
