@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 # are folders of files, which need nothing but the errors.
 ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
-    "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
+    "heads", "atlas", "conformity", "learner", "checkpoint", "doctor", "bundle", "metrics", "crossvalidation",
     "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "notebook", "predictor",
     "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
     "summary", "training", "scoring", "suggest", "explain", "report",
