@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.bundle import Origin, rounded
@@ -24,6 +21,7 @@ from molmeta.data.assembly import ledger_of
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.data.table import read_assay
+from molmeta.doctor.evidence import MOST_COMPOUNDS, warnings
 from molmeta.domain import Domain
 from molmeta.doubts import doubt
 from molmeta.ensemble import Ensemble, open_ensemble, pick_device
@@ -34,10 +32,6 @@ from molmeta.prediction import Prediction
 from molmeta.predictor import Predictor
 from molmeta.recipe import Recipe
 from molmeta.verdict import judge
-
-# Exact Gaussian processes take n^2 memory and n^3 time for every setting that they average over.
-MOST_COMPOUNDS = 1024
-_FEW = 10
 
 
 def adapt(
@@ -220,26 +214,6 @@ def _report(assay: Assay, learner: Learner, fit: _Fit, notes: list[str]) -> Adap
         seen=int(learner.knows([molecule.smiles for molecule in assay.molecules]).sum()),
         verdict=None,
         notes=(*assay.notes, *notes),
-        warnings=tuple(_warnings(assay)),
+        warnings=tuple(warnings(assay)),
         seconds=0.0,
     )
-
-
-def _warnings(assay: Assay) -> Iterator[str]:
-    n = len(assay)
-    if assay.target.kind == "classification":
-        fewest = min(int(assay.values.sum()), n - int(assay.values.sum()))
-        if n < _FEW or fewest < 3:
-            yield f"low_evidence: {n} compounds, {fewest} of the rarer class; only a first guess"
-    elif (exact := int((assay.relations == 0).sum())) < _FEW:
-        yield f"low_evidence: {exact} exact values, too few to tell from them how wide an interval must be"
-    scaffolds = {_scaffold(molecule.mol) for molecule in assay.molecules}
-    if n >= _FEW and len(scaffolds) == 1:
-        yield f"single_scaffold: all {n} compounds share one scaffold; the model speaks for that series only"
-
-
-def _scaffold(mol: Chem.Mol) -> str:
-    try:
-        return str(Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol)))  # type: ignore[no-untyped-call]
-    except Exception:  # RDKit raises many types; a warning is not worth an assay
-        return ""

@@ -15,6 +15,9 @@ from molmeta.data.measure import Cell
 from molmeta.data.raw import RawTable, Tables, open_table
 from molmeta.errors import NotEnoughData
 
+# How notes on a table of several assays begin, and what is in them.
+MIXED, SEVERAL = "the values mix endpoints", "different assays"
+
 _NONE = Wanted()
 
 
@@ -167,7 +170,7 @@ def _mixed(kinds: Counter[str]) -> list[str]:
     if len(kinds) < 2:
         return []
     shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(5))
-    return [f"the values mix endpoints: {shown}; filter the file if they should not be one assay"]
+    return [f"{MIXED}: {shown}; filter the file if they should not be one assay"]
 
 
 def _assays(header: Header) -> list[str]:
@@ -184,5 +187,5 @@ def _assays(header: Header) -> list[str]:
         ):
             count = len(set(header.column(index)))
             if count > 1:
-                return [f"'{name}' names {count} different assays; filter the file if they should not be one"]
+                return [f"'{name}' names {count} {SEVERAL}; filter the file if they should not be one"]
     return []
