@@ -35,11 +35,12 @@ from molmeta.data.protocol import PROTOCOLS, Draw, measured, sample_draws
 from molmeta.ensemble import open_ensemble
 from molmeta.fitting import Averaging
 from molmeta.learner import Learner
-from molmeta.resampling import Comparison
+from molmeta.resampling import Comparison, Estimate
 from molmeta.units import Kind
 from molmeta.verdict import METRICS, REPEATS
 
 SIZES = (16, 32, 64)
+WAYS = ("combined", "prior alone", "measured alone")
 QUERY = 64  # compounds at least that both models are scored on
 
 
@@ -117,7 +118,7 @@ def of_assay(
                 "seed": draw.seed,
                 "measured": curve.measured[0],
                 "error": curve.measured[1],
-                "gap": 2 ** math.log2(max(curve_gap(trial, whole), 1e-3)),
+                "gap": max(curve_gap(trial, whole), 1e-3),
                 "folds": trial.folds,
                 "perfect": 1 - float(y.mean()) if kind == "classification" else 1.0,
                 "score": scores[0],
@@ -154,6 +155,7 @@ def powers(part: pd.DataFrame) -> pd.Series:
 def prior(part: pd.DataFrame, metric: str) -> dict[str, object]:
     """Mean and spread over assays of the true power, and the error that a bootstrap does not see."""
     mean, spread = spread_of(part)
+    per_draw = powers(part).groupby([part["assay"], part["n"]]).var(ddof=1)
     true = powers(part).groupby(part["assay"]).transform("mean")
     seen = float(np.square(part["error"]).mean())
     return {
@@ -161,6 +163,8 @@ def prior(part: pd.DataFrame, metric: str) -> dict[str, object]:
         "assays": part["assay"].nunique(),
         "power": mean,
         "spread": spread,
+        "scatter of draws": math.sqrt(float(per_draw.mean())),
+        "gap, of a perfect score": float((1 - part["score"] / part["perfect"]).mean()),
         "measured, off by": math.sqrt(float(np.square(part["measured"] - true).mean())),
         "of which seen": math.sqrt(seen),
         "unseen": math.sqrt(max(float(np.square(part["measured"] - true).mean()) - seen, 0.0)),
@@ -175,35 +179,36 @@ def spread_of(part: pd.DataFrame) -> tuple[float, float]:
     return float(means.mean()), math.sqrt(max(float(means.var(ddof=1) - noise.mean()), 1e-4))
 
 
+def tested(own: pd.DataFrame, before: Estimate) -> dict[str, float]:
+    """Of the draws of an assay: the mean gain, how far the forecasts are from it, and the share of intervals
+    that hold the gain of their draw; `before` is the power of other assays."""
+    earlier = learningcurve.EARLIER[own["metric"].iloc[0]]
+    came = own["score twice"] - own["score"]
+    said: dict[str, list[float]] = {name: [] for name in WAYS}
+    held = []
+    for row, gain in zip(own.to_dict("records"), came, strict=True):
+        measured = row["measured"], row["error"]
+        for name, power in zip(
+            WAYS, (learningcurve.combine(measured, before), before, measured), strict=True
+        ):
+            gap = learningcurve.usual_gap(row["gap"], row["perfect"], row["n"], earlier)
+            gap *= (1 - 1 / row["folds"]) ** power[0]
+            one = learningcurve.forecast(gap, power, earlier.scatter, row["n"], row["n"])
+            said[name].append(one.gain)
+            if name == WAYS[0]:
+                held.append(one.low <= gain <= one.high)
+    off = {name: float(np.mean(np.abs(np.array(found) - came.mean()))) for name, found in said.items()}
+    return {"held": float(np.mean(held)), "came": came.mean(), **off, "no gain": abs(came.mean())}
+
+
 def test(part: pd.DataFrame, table: pd.DataFrame) -> Iterator[dict[str, object]]:
     """Error of the forecast of a doubling, in the metric, and how often 90 % intervals hold what came."""
     metric, origin = part["metric"].iloc[0], part["from"].iloc[0]
     known = table[(table["from"] == "valid") & (table["metric"] == metric)]
     for n, sized in part.groupby("n"):
-        rows = []
-        for assay, own in sized.groupby("assay"):
-            before = spread_of(known[known["assay"] != assay])
-            came = own["score twice"] - own["score"]
-            ways = {"combined": [], "prior alone": [], "measured alone": []}
-            held = []
-            for row in own.to_dict("records"):
-                measured = row["measured"], row["error"]
-                power = learningcurve.combine(measured, before)
-                for name, used in {
-                    "combined": power,
-                    "prior alone": before,
-                    "measured alone": measured,
-                }.items():
-                    gap = row["gap"] * (1 - 1 / row["folds"]) ** used[0]
-                    said = learningcurve.forecast(gap, used, n, n)
-                    ways[name].append(said.gain)
-                    if name == "combined":
-                        held.append(said.low <= came.mean() <= said.high)
-            rows.append(
-                {"held": np.mean(held), "came": came.mean()}
-                | {name: np.mean(np.abs(np.array(said) - came.mean())) for name, said in ways.items()}
-                | {"no gain": abs(came.mean())}
-            )
+        rows = [
+            tested(own, spread_of(known[known["assay"] != assay])) for assay, own in sized.groupby("assay")
+        ]
         means = pd.DataFrame(rows).mean()
         yield {
             "metric": metric,
@@ -211,10 +216,7 @@ def test(part: pd.DataFrame, table: pd.DataFrame) -> Iterator[dict[str, object]]
             "n": n,
             "assays": len(rows),
             "gain that came": means["came"],
-            **{
-                f"off by, {name}": means[name]
-                for name in ("combined", "prior alone", "measured alone", "no gain")
-            },
+            **{f"off by, {name}": means[name] for name in (*WAYS, "no gain")},
             "90 % intervals hold": means["held"],
         }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molmeta.adaptreport import AdaptReport
+from molmeta.adaptreport import AdaptReport, Relative
 from molmeta.bundle import Origin, rounded
 from molmeta.calibration import Conformal, Platt, calibrate
 from molmeta.checkpoint import load_checkpoint
@@ -25,13 +25,16 @@ from molmeta.doctor.evidence import MOST_COMPOUNDS, warnings
 from molmeta.domain import Domain
 from molmeta.doubts import doubt
 from molmeta.ensemble import Ensemble, open_ensemble, pick_device
-from molmeta.errors import ConfigError
+from molmeta.errors import CheckpointError, ConfigError, NotEnoughData
+from molmeta.explain.relatives import relatives
 from molmeta.fitting import FEWEST_TO_TUNE, Averaging, FineTuning, can_fine_tune
 from molmeta.learner import Learner
 from molmeta.prediction import Prediction
 from molmeta.predictor import Predictor
 from molmeta.recipe import Recipe
 from molmeta.verdict import judge
+
+_BY_CHANCE = 0.05
 
 
 def adapt(
@@ -125,7 +128,9 @@ def adapt_by(recipe: Recipe, assay: Assay, learner: Learner, *, verdict: bool, s
     judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
     doubts = None if fit.held_out is None else doubt(calibration.apply(fit.held_out), support)
     seconds = time.perf_counter() - started
-    report = replace(predictor.report, verdict=judged, doubts=doubts, seconds=seconds)
+    report = replace(
+        predictor.report, verdict=judged, doubts=doubts, relatives=_relatives(predictor), seconds=seconds
+    )
     return replace(predictor, report=report)
 
 
@@ -160,6 +165,19 @@ def _try_fine_tuning(plain: _Fit, bare: Labelled) -> tuple[_Fit, str]:
     if _pays(mean, error):
         return tuned, f"fine-tuned on this assay, and kept: {measured}"
     return plain, f"fine-tuned on this assay, and put back: {measured}"
+
+
+def _relatives(predictor: Predictor) -> tuple[Relative, ...]:
+    """Training assays like this one; none where nothing is known of them, or chance would find them too."""
+    try:
+        found = relatives(predictor)
+    except (CheckpointError, NotEnoughData):
+        return ()
+    alike = found[found["chance"] < _BY_CHANCE]
+    return tuple(
+        Relative(row["assay"], row["family"], row["correlation"], row["chance"])
+        for row in alike.to_dict("records")
+    )
 
 
 def _pays(mean: float, error: float) -> bool:

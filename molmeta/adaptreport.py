@@ -72,6 +72,26 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Relative:
+    """A training assay that orders the labelled compounds as this assay does.
+
+    Attributes
+    ----------
+    assay, family : str
+        Its name, and the widest family of its target that is known, or "".
+    correlation : float
+        Of the labels with what it says of the compounds.
+    chance : float
+        That shuffled labels agree as well with any training assay.
+    """
+
+    assay: str
+    family: str
+    correlation: float
+    chance: float
+
+
+@dataclass(frozen=True)
 class AdaptReport:
     """What adapting to an assay found.
 
@@ -101,6 +121,8 @@ class AdaptReport:
         What the rows changed that came last; None where the model was not updated.
     doubts : Doubts or None
         Labels that the other compounds speak against; None where no compound could be left out.
+    relatives : tuple of Relative
+        Training assays like this one, as far as chance does not explain them.
     """
 
     assay: str
@@ -121,6 +143,7 @@ class AdaptReport:
     seconds: float
     change: Change | None = None
     doubts: Doubts | None = None
+    relatives: tuple[Relative, ...] = ()
 
     @property
     def prevalence(self) -> float | None:

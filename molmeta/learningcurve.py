@@ -22,13 +22,33 @@ from molmeta.resampling import Array, Comparison, Estimate, Metric, estimate
 
 SHARES = (0.25, 0.5)  # of the compounds of a training fold
 _FEWEST = 4  # compounds that are learned from; of each class, half of that
-# log2 of what remains of the gap when the labelled compounds are doubled, mean and spread over the
-# validation assays of FS-Mol, and what a bootstrap over compounds does not see of the error of one assay.
-# Printed by benchmarks/forecast.py.
-PRIOR: dict[str, Estimate] = {"ΔAUPRC": (0.10, 0.08), "R²": (0.10, 0.10)}
-_UNSEEN = 0.10
+_COUNTS_AS = 16.0  # compounds that the usual gap counts as, beside those of the assay
+_UNSEEN = 0.15  # error of a measured power that a bootstrap over compounds does not see
 _NORMAL_90 = 1.6448536269514722
 _LEAST_GAP = 1e-3
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What learning curves of earlier assays were like.
+
+    Attributes
+    ----------
+    power : (float, float)
+        Mean and spread over assays of the power.
+    gap : float
+        What was usually missing to a perfect score, as a share of it.
+    scatter : float
+        How much log2 of the gap varies with the compounds that a doubling happens to bring.
+    """
+
+    power: Estimate
+    gap: float
+    scatter: float
+
+
+# By metric, from the validation assays of FS-Mol; `benchmarks/forecast.py` prints them, and tests them.
+EARLIER = {"ΔAUPRC": Experience((0.21, 0.13), 0.5, 0.3), "R²": Experience((0.21, 0.13), 0.8, 0.2)}
 
 
 @dataclass(frozen=True)
@@ -78,10 +98,11 @@ class LearningCurve:
     def sentence(self) -> str:
         """What to expect of more compounds, in words."""
         said = [
-            f"{one.added} more {one.gain:+.2f} (90 %: {one.low:+.2f} to {one.high:+.2f})"
-            for one in self.forecasts
+            f"{one.added} more compounds would change {self.metric} by about {one.gain:+.2f} "
+            f"(90 %: {one.low:+.2f} to {one.high:+.2f})"
+            for one in self.forecasts[:2]
         ]
-        return f"more compounds would change {self.metric} by about: {'; '.join(said)}"
+        return "; ".join(said)
 
 
 def draw_curve(
@@ -95,7 +116,7 @@ def draw_curve(
         As in `molmeta.verdict.judge`.
     trial : Comparison
     metric, measure : str, callable
-        A key of PRIOR, and what computes it.
+        A key of EARLIER, and what computes it.
     whole : float64[1 + RESAMPLES]
         Score of the method on whole training folds.
     seed : int
@@ -116,38 +137,48 @@ def draw_curve(
     gaps = np.log2(np.maximum(_perfect(trial) - np.array(boots), _LEAST_GAP))
     x = np.log2(sizes) - np.log2(sizes).mean()
     measured = estimate(-(x @ gaps) / np.square(x).sum())
-    power = combine(measured, PRIOR[metric])
+    earlier = EARLIER[metric]
+    power = combine(measured, earlier.power)
+    gap = usual_gap(2 ** float(gaps[-1, 0]), _perfect(trial), n, earlier)
     # The score is that of folds: with all compounds of the assay the gap is a little smaller already.
-    gap = 2 ** float(gaps[-1, 0]) * (learned / n) ** power[0]
+    gap *= (learned / n) ** power[0]
     points = [Point(round(size), *estimate(boot)) for size, boot in zip(sizes, boots, strict=True)]
-    forecasts = tuple(forecast(gap, power, n, added) for added in _additions(n))
+    forecasts = tuple(forecast(gap, power, earlier.scatter, n, added) for added in _additions(n))
     return LearningCurve(metric, tuple(points), measured, power, forecasts)
 
 
 def combine(measured: Estimate, prior: Estimate) -> Estimate:
     """Two estimates of one number, weighted by their precision.
 
-    >>> combine((0.3, 0.1), (0.1, 0.1**0.5 * 1e9))
-    (0.3, 0.14142135623730953)
+    >>> combine((0.5, 0.0), (0.0, 0.15))
+    (0.25, 0.10606601717798213)
     """
     error = math.hypot(measured[1], _UNSEEN)
     own, other = error**-2, prior[1] ** -2
     return (own * measured[0] + other * prior[0]) / (own + other), (own + other) ** -0.5
 
 
-def forecast(gap: float, power: Estimate, n: int, added: int) -> Forecast:
+def usual_gap(gap: float, perfect: float, n: int, earlier: Experience) -> float:
+    """The gap that was measured on n compounds to a perfect score, drawn to what is usual.
+
+    A few compounds may by chance be predicted perfectly, or not at all.
+    """
+    return (n * gap + _COUNTS_AS * earlier.gap * perfect) / (n + _COUNTS_AS)
+
+
+def forecast(gap: float, power: Estimate, scatter: float, n: int, added: int) -> Forecast:
     """What `added` compounds beside n take from a gap to the perfect score.
 
-    >>> forecast(0.4, (1.0, 0.1), n=50, added=50).gain
+    >>> forecast(0.4, (1.0, 0.1), scatter=0.2, n=50, added=50).gain
     0.2
     """
     more = math.log2((n + added) / n)
 
-    def gain(a: float) -> float:
-        return gap * (1 - 2 ** (-a * more))
+    def gain(halvings: float) -> float:
+        return gap * (1 - 2**-halvings)
 
-    half = _NORMAL_90 * power[1]
-    return Forecast(added, gain(power[0]), gain(power[0] - half), gain(power[0] + half))
+    middle, half = power[0] * more, _NORMAL_90 * math.hypot(power[1] * more, scatter * math.sqrt(more))
+    return Forecast(added, gain(middle), gain(middle - half), gain(middle + half))
 
 
 def _additions(n: int) -> tuple[int, ...]:
