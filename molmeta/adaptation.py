@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molmeta.adaptreport import AdaptReport, Relative
+from molmeta.adaptreport import AdaptReport, HeldOut, Relative
 from molmeta.bundle import Origin, rounded
 from molmeta.calibration import Conformal, Platt, calibrate
 from molmeta.checkpoint import load_checkpoint
@@ -126,10 +126,14 @@ def adapt_by(recipe: Recipe, assay: Assay, learner: Learner, *, verdict: bool, s
         recipe=recipe,
     )
     judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
-    doubts = None if fit.held_out is None else doubt(calibration.apply(fit.held_out), support)
-    seconds = time.perf_counter() - started
+    outcome = None if fit.held_out is None else calibration.apply(fit.held_out)
     report = replace(
-        predictor.report, verdict=judged, doubts=doubts, relatives=_relatives(predictor), seconds=seconds
+        predictor.report,
+        verdict=judged,
+        doubts=None if outcome is None else doubt(outcome, support),
+        relatives=_relatives(predictor),
+        held_out=None if outcome is None else HeldOut.of(outcome),
+        seconds=time.perf_counter() - started,
     )
     return replace(predictor, report=report)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
+from scipy.sparse import csr_array
 
 from molmeta.chem.fingerprint import DESCRIPTORS, PAIRS, SUBSTRUCTURES, rotatable_bonds
 
@@ -22,7 +23,7 @@ class Parts:
 
     Attributes
     ----------
-    touches : float32[k, n]
+    touches : sparse float32[k, n]
         1 where a part has the atom.
     value : float64[k]
         What a part adds to a descriptor; of a fingerprint, 1.
@@ -30,13 +31,13 @@ class Parts:
         Which count of a fingerprint it is of; of a descriptor, 0.
     """
 
-    touches: NDArray[np.float32]
+    touches: csr_array
     value: Floats
     bit: NDArray[np.int64]
 
     def whole(self, hidden: NDArray[np.bool_]) -> NDArray[np.float32]:
         """float32[m, k]: 1 where a part has none of the atoms hidden bool[m, n]."""
-        found: NDArray[np.float32] = (hidden.astype(np.float32) @ self.touches.T == 0).astype(np.float32)
+        found: NDArray[np.float32] = (self.touches @ hidden.T.astype(np.float32) == 0).T.astype(np.float32)
         return found
 
 
@@ -45,8 +46,7 @@ def substructures(mol: Chem.Mol) -> Parts:
     within = Chem.GetDistanceMatrix(mol)
     found = list(_occurrences(SUBSTRUCTURES, mol))
     centre, radius = (np.array([place[i] for _, place in found], dtype=np.int64) for i in range(2))
-    touches = within[centre] <= radius[:, None] if found else np.zeros((0, mol.GetNumAtoms()))
-    return _fingerprint(touches, found)
+    return _fingerprint(csr_array((within[centre] <= radius[:, None]).astype(np.float32)), found)
 
 
 def pairs(mol: Chem.Mol) -> Parts:
@@ -64,20 +64,18 @@ def _occurrences(generator: Any, mol: Chem.Mol) -> Iterator[tuple[int, tuple[int
         yield from ((bit, place) for place in places)
 
 
-def _fingerprint(touches: NDArray[Any], found: Sequence[tuple[int, Any]]) -> Parts:
-    bit = np.array([bit for bit, _ in found], dtype=np.int64)
-    return Parts(touches.astype(np.float32), np.ones(len(bit)), bit)
+def _fingerprint(touches: csr_array, found: Sequence[tuple[int, Any]]) -> Parts:
+    return Parts(touches, np.ones(len(found)), np.array([bit for bit, _ in found], dtype=np.int64))
 
 
 FINGERPRINTS: dict[str, Callable[[Chem.Mol], Parts]] = {"counts": substructures, "pairs": pairs}
 
 
-def _touches(mol: Chem.Mol, groups: Iterable[Sequence[int]]) -> NDArray[np.float32]:
-    groups = list(groups)
-    out = np.zeros((len(groups), mol.GetNumAtoms()), dtype=np.float32)
-    for row, atoms in enumerate(groups):
-        out[row, list(atoms)] = 1.0
-    return out
+def _touches(mol: Chem.Mol, groups: Sequence[Sequence[int]]) -> csr_array:
+    atoms = [atom for group in groups for atom in group]
+    until = np.cumsum([0, *map(len, groups)])
+    ones = np.ones(len(atoms), dtype=np.float32)
+    return csr_array((ones, np.array(atoms, dtype=np.int64), until), shape=(len(groups), mol.GetNumAtoms()))
 
 
 def _groups(mol: Chem.Mol, groups: Sequence[Sequence[int]], value: Iterable[float] | None = None) -> Parts:
@@ -109,7 +107,7 @@ def _rings(aromatic: bool | None) -> Callable[[Chem.Mol], Parts]:
 
 def _kier(mol: Chem.Mol) -> Parts:
     values = [0.0] * mol.GetNumAtoms()
-    rdMolDescriptors.CalcHallKierAlpha(mol, values)
+    rdMolDescriptors.CalcHallKierAlpha(mol, values)  # type: ignore[arg-type]  # the stubs are wrong
     return _atoms(mol, values)
 
 
@@ -139,10 +137,10 @@ def _valence_delta(atom: Chem.Atom) -> float:
     number = atom.GetAtomicNum()
     if number <= 1:
         return 0.0
-    electrons = _TABLE.GetNOuterElecs(number) - atom.GetTotalNumHs()
+    electrons = float(_TABLE.GetNOuterElecs(number) - atom.GetTotalNumHs())
     if number > 10:
         electrons /= number - _TABLE.GetNOuterElecs(number) - 1
-    return float(electrons**-0.5) if electrons > 0 else 0.0
+    return electrons**-0.5 if electrons > 0 else 0.0
 
 
 _AROMATIC, _ALIPHATIC = True, False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from molmeta.explain.atoms import AtomContributions, contributions
 from molmeta.explain.carriers import carriers
 from molmeta.explain.relatives import relatives
 
-__all__ = ["carriers", "relatives"]
+__all__ = ["AtomContributions", "carriers", "contributions", "relatives"]

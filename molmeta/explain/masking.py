@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rdkit import Chem
+from scipy.sparse import csr_array
 
 from molmeta.chem.batch import Graphs, MolBatch
 from molmeta.chem.features import featurize
@@ -66,13 +67,13 @@ class Maskable:
 def _counts(parts: Parts, masks: NDArray[np.bool_]) -> torch.Tensor:
     """uint8[m, 2048], as `molmeta.chem.fingerprint` counts."""
     bits, place = np.unique(parts.bit, return_inverse=True)
-    adds = np.zeros((len(place), len(bits)), dtype=np.float32)
-    adds[np.arange(len(place)), place] = 1.0
+    k = len(place)
+    adds = csr_array((np.ones(k, dtype=np.float32), (place, np.arange(k))), shape=(len(bits), k))
     out = np.zeros((len(masks), COUNT_BITS), dtype=np.uint8)
-    step = max(1, _TABLE // max(1, len(place)))
+    step = max(1, _TABLE // max(1, k))
     for start in range(0, len(masks), step):
         rows = slice(start, start + step)
-        out[rows, bits] = np.minimum(parts.whole(masks[rows]) @ adds, 255)
+        out[rows, bits] = np.minimum(adds @ parts.whole(masks[rows]).T, 255).T
     return torch.from_numpy(out)
 
 

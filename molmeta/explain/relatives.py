@@ -66,7 +66,7 @@ def relatives(predictor: Predictor, atlas: Atlas | None = None, most: int = 5) -
     sign = predictor.support.target.sign
     said = unit @ atlas.outputs.double().numpy().T
     (correlation,) = _correlations(said, sign * y[None])
-    luck = _best_of_shuffled(said, y)
+    luck = _best_of_shuffled(said, sign * y)
     order = np.argsort(-correlation, kind="stable")[:most]
     shared = _shared(predictor, support.mols)
     rows = []
