@@ -37,17 +37,13 @@ def low_evidence(assay: Assay) -> Finding | None:
     if enough:
         return None
     if fewest < wanted:
-        severity, meaning = (
-            Severity.SERIOUS,
-            ("None can be held out, so nothing can say whether a model is any good. Measure more first."),
-        )
+        severity = Severity.SERIOUS
+        meaning = "None can be held out, so nothing can say whether a model is any good. Measure more first."
     else:
-        severity, meaning = (
-            Severity.CAUTION,
-            (
-                "Rank with a model of them, but do not believe single predictions. Here a few more compounds are "
-                "worth more than anything else."
-            ),
+        severity = Severity.CAUTION
+        meaning = (
+            "Rank with a model of them, but do not believe single predictions. Here a few more compounds are "
+            "worth more than anything else."
         )
     return Finding("low_evidence", severity, said, meaning)
 
