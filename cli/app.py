@@ -27,6 +27,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .merge import merge
 from .models import models
+from .report import report
 from .score import score
 from .suggest import suggest
 from .train import train
@@ -131,5 +132,5 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, merge, suggest, explain, evaluate, train, tune, models):
+for _command in (check, adapt, update, score, merge, suggest, explain, report, evaluate, train, tune, models):
     app.command()(_command)
