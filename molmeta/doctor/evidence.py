@@ -29,11 +29,11 @@ def low_evidence(assay: Assay) -> Finding | None:
     if assay.target.kind == "classification":
         fewest, wanted = _rarer(assay), 2
         enough = n >= _FEW and fewest >= _FEWEST_FOR_CLASSES
-        said = f"{n} compounds, {fewest} of the rarer class; only a first guess"
+        said = f"{n} compounds, {fewest} of the rarer class; only a first guess."
     else:
         fewest, wanted = int((assay.relations == 0).sum()), 4
         enough = fewest >= _FEW
-        said = f"{counted(fewest, 'exact value')}, too few to tell from them how wide an interval must be"
+        said = f"{counted(fewest, 'exact value')}, too few to tell from them how wide an interval must be."
     if enough:
         return None
     if fewest < wanted:
@@ -52,7 +52,7 @@ def warnings(assay: Assay) -> Iterator[str]:
     """What `adapt` warns of, one line each: code and sentence."""
     for finding in (low_evidence(assay), single_scaffold(assay)):
         if finding is not None:
-            yield f"{finding.code}: {finding.sentence}"
+            yield f"{finding.code}: {finding.sentence[0].lower()}{finding.sentence[1:].rstrip('.')}"
 
 
 def amount(case: Case) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def balance(case: Case) -> Iterator[Finding]:
     yield Finding(
         "rare_class",
         Severity.CAUTION,
-        f"{share(fewest, n)} compounds are {rare}.",
+        f"Only {share(fewest, n, 'compounds')} {'is' if fewest == 1 else 'are'} {rare}.",
         "Probabilities stay close to that share. Go by the order of compounds and by enrichment, not by "
         "calls.",
     )
