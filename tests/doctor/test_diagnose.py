@@ -251,8 +251,8 @@ def test_the_worst_comes_first_and_counts():
 
 def test_an_assay_that_was_changed_by_hand_is_examined_too():
     assay = read_assay(pd.DataFrame({"smiles": list(HEALTHY), "pIC50": list(HEALTHY.values())}))
-    smaller = replace(assay, molecules=assay.molecules[:6], values=assay.values[:6], relations=assay.relations[:6],
-                      ids=(), replicates=(), ledger=None)  # fmt: skip
+    parts = {name: getattr(assay, name)[:6] for name in ("molecules", "values", "relations")}
+    smaller = replace(assay, **parts, ids=(), replicates=(), ledger=None)
     assert "low_evidence" in codes(diagnose(smaller))
 
 
