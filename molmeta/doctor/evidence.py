@@ -20,6 +20,7 @@ _FEWEST_FOR_CLASSES = 3
 _OWN_LIMITS = 30  # from so many compounds on, their own errors decide more of a limit than earlier assays do
 _RARE = 0.1
 _NARROW = 1.0  # log units
+_FEWEST_REPEATED = 3  # compounds, to say how much an assay scatters
 _NOISY, _DROWNED = 0.25, 0.5
 
 
@@ -100,7 +101,8 @@ def spread(case: Case) -> Iterator[Finding]:
     if case.classes or len(case.exact) < 2:
         return
     span, variance = float(np.ptp(case.exact)), float(np.var(case.exact, ddof=1))
-    noise = pooled_deviation(case.groups)
+    several = sum(len(group.rows) > 1 for group in case.groups)
+    noise = pooled_deviation(case.groups) if several >= _FEWEST_REPEATED else None
     lost = min(1.0, noise**2 / variance) if noise and variance else 0.0
     if lost > _NOISY:
         yield Finding(

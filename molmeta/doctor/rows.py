@@ -25,16 +25,14 @@ def rejected(case: Case) -> Iterator[Finding]:
     if not found:
         return
     part = len(found) / max(case.assay.n_rows, 1)
+    many = part > _MANY_REJECTED and len(found) > 1
+    severity = Severity.SERIOUS if part > _MOST_REJECTED else Severity.CAUTION if many else Severity.NOTE
     reasons = ", ".join(
         f"{count} {reason}" for reason, count in Counter(r.reason for r in found).most_common()
     )
     yield Finding(
         "rejected_rows",
-        Severity.SERIOUS
-        if part > _MOST_REJECTED
-        else Severity.CAUTION
-        if part > _MANY_REJECTED
-        else Severity.NOTE,
+        severity,
         f"Rejected: {share(len(found), case.assay.n_rows, 'rows')}: {reasons}.",
         "They are left out, nothing else changes. Mend their cells and read the file again if you need them"
         + (
