@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
-
-from rdkit import Chem, rdBase
-from rdkit.Chem.Draw import rdMolDraw2D
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.wording import counted
+from molmeta.drawing import structure
+from molmeta.wording import counted, escaped
 
 _EACH_END = 3  # compounds that are drawn of the highest and of the lowest labels
 _WIDTH, _HEIGHT = 150, 110
@@ -45,16 +42,6 @@ def card(report: AdaptReport, support: Support, heading: str = "molmeta") -> str
     return f'<div style="{_BOX}">{text}{figures and f"<div>{figures}</div>"}</div>'
 
 
-def escaped(text: str) -> str:
-    """Text that HTML shows as it is.
-
-    >>> escaped("<script>alert('x')</script>")
-    '&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;'
-    """
-    # Half a character of a broken table would keep the notebook from being saved.
-    return html.escape(text.encode("utf-8", "backslashreplace").decode())
-
-
 def _extent(report: AdaptReport) -> str:
     compounds = counted(report.n, "compound")
     if report.span is not None:
@@ -79,9 +66,8 @@ def _figure(support: Support, i: int) -> str:
     name = support.names()[i]
     shown = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
     caption = f"{escaped(shown)}<br>{escaped(_label(support, i))}"
-    return (
-        f'<div style="{_FIGURE}">{_drawing(support.smiles[i])}<div style="{_CAPTION}">{caption}</div></div>'
-    )
+    drawing = structure(support.smiles[i], (_WIDTH, _HEIGHT))
+    return f'<div style="{_FIGURE}">{drawing}<div style="{_CAPTION}">{caption}</div></div>'
 
 
 def _label(support: Support, i: int) -> str:
@@ -90,16 +76,3 @@ def _label(support: Support, i: int) -> str:
         return "active" if value else "inactive"
     sign = {-1: "< ", 0: "", 1: "> "}[support.relations[i]]
     return f"{sign}{value:.3g}"
-
-
-def _drawing(smiles: str) -> str:
-    """The structure as SVG, on white whatever the theme; its SMILES where it cannot be drawn."""
-    try:
-        with rdBase.BlockLogs():
-            drawer = rdMolDraw2D.MolDraw2DSVG(_WIDTH, _HEIGHT)
-            drawer.DrawMolecule(Chem.MolFromSmiles(smiles))
-            drawer.FinishDrawing()
-        drawn = str(drawer.GetDrawingText())
-    except Exception:  # RDKit raises many types; a picture is not worth an error
-        return f"<code>{escaped(smiles)}</code>"
-    return drawn[drawn.index("<svg") :]

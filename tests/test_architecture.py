@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
-    "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "notebook", "predictor",
-    "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
-    "summary", "training", "scoring", "suggest", "explain", "pages", "report",
+    "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "drawing", "notebook",
+    "predictor", "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores",
+    "evaluation", "summary", "training", "scoring", "suggest", "explain", "pages", "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

@@ -67,7 +67,7 @@ def test_text_of_the_user_is_text(hostile: Predictor):
         "rect",
         "path",
         "ellipse",
-        "text",
+        "title",
     }
     for _, attributes in tags.seen:
         assert not [name for name in attributes if name.startswith("on") or name in ("href", "src")]
