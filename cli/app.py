@@ -28,6 +28,7 @@ from .explain import explain
 from .merge import merge
 from .models import models
 from .score import score
+from .serve import serve
 from .suggest import suggest
 from .train import train
 from .tune import tune
@@ -131,5 +132,5 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, merge, suggest, explain, evaluate, train, tune, models):
+for _command in (check, adapt, update, score, merge, suggest, explain, evaluate, train, tune, models, serve):
     app.command()(_command)

@@ -16,7 +16,7 @@ ORDER = (
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
     "calibration", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "drawing", "notebook",
     "predictor", "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores",
-    "evaluation", "summary", "training", "scoring", "suggest", "explain", "pages", "report",
+    "evaluation", "summary", "training", "scoring", "suggest", "explain", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(
