@@ -25,6 +25,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from molmeta.adaptreport import AdaptReport
+    from molmeta.doubts import Doubts
     from molmeta.verdict import Verdict
 
 
@@ -143,8 +144,13 @@ def show_model(report: AdaptReport) -> None:
     render.line(f"In meta-training: {report.seen} of the {report.n} compounds, in other assays")
     for warning in report.warnings:
         render.line(f"Warning: {warning}")
+    if report.relatives:
+        alike = ", ".join(one.assay + (f" ({one.family})" if one.family else "") for one in report.relatives)
+        render.line(f"Training assays that order these compounds alike: {alike}")
     if report.verdict is not None:
         _show_verdict(report.verdict)
+    if report.doubts is not None and report.doubts.found:
+        _show_doubts(report.doubts, report.n_active is not None)
 
 
 def _show_verdict(verdict: Verdict) -> None:
@@ -156,6 +162,21 @@ def _show_verdict(verdict: Verdict) -> None:
         render.table(["method", *names], rows)
         render.line()
     render.line(f"Verdict: {verdict.sentence}")
+    if verdict.curve is not None:
+        render.line(verdict.curve.sentence)
+
+
+def _show_doubts(doubts: Doubts, classes: bool) -> None:
+    render.line()
+    render.line(
+        f"Labels that the other compounds speak against, worth a second look: {doubts.found} "
+        f"(chance alone would give about {doubts.expected:.1f})"
+    )
+    predicted = "chance of being active" if classes else "predicted"
+    rows: list[list[render.Cell]] = [
+        [one.name, ", ".join(map(str, one.rows)), one.label, one.predicted] for one in doubts.named
+    ]
+    render.table(["compound", "rows", "label", f"{predicted}, from the others"], rows)
 
 
 def _pm(estimate: tuple[float, float] | None) -> str:

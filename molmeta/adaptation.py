@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit import Chem
-from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from molmeta.adaptreport import AdaptReport
+from molmeta.adaptreport import AdaptReport, HeldOut, Relative
 from molmeta.bundle import Origin, rounded
 from molmeta.calibration import Conformal, Platt, calibrate
 from molmeta.checkpoint import load_checkpoint
@@ -24,9 +21,12 @@ from molmeta.data.assembly import ledger_of
 from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.data.table import read_assay
+from molmeta.doctor.evidence import MOST_COMPOUNDS, warnings
 from molmeta.domain import Domain
+from molmeta.doubts import doubt
 from molmeta.ensemble import Ensemble, open_ensemble, pick_device
-from molmeta.errors import ConfigError
+from molmeta.errors import CheckpointError, ConfigError, NotEnoughData
+from molmeta.explain.relatives import relatives
 from molmeta.fitting import FEWEST_TO_TUNE, Averaging, FineTuning, can_fine_tune
 from molmeta.learner import Learner
 from molmeta.prediction import Prediction
@@ -34,9 +34,7 @@ from molmeta.predictor import Predictor
 from molmeta.recipe import Recipe
 from molmeta.verdict import judge
 
-# Exact Gaussian processes take n^2 memory and n^3 time for every setting that they average over.
-MOST_COMPOUNDS = 1024
-_FEW = 10
+_BY_CHANCE = 0.05
 
 
 def adapt(
@@ -117,17 +115,26 @@ def adapt_by(recipe: Recipe, assay: Assay, learner: Learner, *, verdict: bool, s
         fit, note = _try_fine_tuning(fit, bare)
         notes.append(note)
     tuned = fit.way.tunes
+    calibration = _calibrate(fit, bare, learner)
     predictor = Predictor(
         ensemble=fit.ensemble,
         support=support,
-        calibration=_calibrate(fit, bare, learner),
+        calibration=calibration,
         domain=Domain.fit(bare.mols.need("counts"), fit.held_out),
         report=_report(assay, learner, fit, notes),
         origin=None if tuned else recipe.origin,
         recipe=recipe,
     )
     judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
-    report = replace(predictor.report, verdict=judged, seconds=time.perf_counter() - started)
+    outcome = None if fit.held_out is None else calibration.apply(fit.held_out)
+    report = replace(
+        predictor.report,
+        verdict=judged,
+        doubts=None if outcome is None else doubt(outcome, support),
+        relatives=_relatives(predictor),
+        held_out=None if outcome is None else HeldOut.of(outcome),
+        seconds=time.perf_counter() - started,
+    )
     return replace(predictor, report=report)
 
 
@@ -162,6 +169,19 @@ def _try_fine_tuning(plain: _Fit, bare: Labelled) -> tuple[_Fit, str]:
     if _pays(mean, error):
         return tuned, f"fine-tuned on this assay, and kept: {measured}"
     return plain, f"fine-tuned on this assay, and put back: {measured}"
+
+
+def _relatives(predictor: Predictor) -> tuple[Relative, ...]:
+    """Training assays like this one; none where nothing is known of them, or chance would find them too."""
+    try:
+        found = relatives(predictor)
+    except (CheckpointError, NotEnoughData):
+        return ()
+    alike = found[found["chance"] < _BY_CHANCE]
+    return tuple(
+        Relative(row["assay"], row["family"], row["correlation"], row["chance"])
+        for row in alike.to_dict("records")
+    )
 
 
 def _pays(mean: float, error: float) -> bool:
@@ -216,26 +236,6 @@ def _report(assay: Assay, learner: Learner, fit: _Fit, notes: list[str]) -> Adap
         seen=int(learner.knows([molecule.smiles for molecule in assay.molecules]).sum()),
         verdict=None,
         notes=(*assay.notes, *notes),
-        warnings=tuple(_warnings(assay)),
+        warnings=tuple(warnings(assay)),
         seconds=0.0,
     )
-
-
-def _warnings(assay: Assay) -> Iterator[str]:
-    n = len(assay)
-    if assay.target.kind == "classification":
-        fewest = min(int(assay.values.sum()), n - int(assay.values.sum()))
-        if n < _FEW or fewest < 3:
-            yield f"low_evidence: {n} compounds, {fewest} of the rarer class; only a first guess"
-    elif (exact := int((assay.relations == 0).sum())) < _FEW:
-        yield f"low_evidence: {exact} exact values, too few to tell from them how wide an interval must be"
-    scaffolds = {_scaffold(molecule.mol) for molecule in assay.molecules}
-    if n >= _FEW and len(scaffolds) == 1:
-        yield f"single_scaffold: all {n} compounds share one scaffold; the model speaks for that series only"
-
-
-def _scaffold(mol: Chem.Mol) -> str:
-    try:
-        return str(Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(mol)))  # type: ignore[no-untyped-call]
-    except Exception:  # RDKit raises many types; a warning is not worth an assay
-        return ""

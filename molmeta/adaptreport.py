@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from molmeta.calibration import Outcome
 from molmeta.chem.molecule import Rejection
+from molmeta.doubts import Doubts
 from molmeta.units import Target
 from molmeta.verdict import Verdict
 
@@ -71,6 +73,49 @@ class Change:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Predictions of the labelled compounds by cross-validation: of each from compounds that are not it.
+
+    Attributes
+    ----------
+    predicted, std, low, high : tuple of float, length n
+        Calibrated probability of the active class, or value on the model's scale; its standard deviation
+        and its interval of 90 %.
+    """
+
+    predicted: tuple[float, ...]
+    std: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> HeldOut:
+        """The same numbers as plain values, with six digits."""
+        columns = (outcome.value, outcome.std, outcome.low, outcome.high)
+        return cls(*(tuple(float(f"{x:.6g}") for x in column) for column in columns))
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A training assay that orders the labelled compounds as this assay does.
+
+    Attributes
+    ----------
+    assay, family : str
+        Its name, and the widest family of its target that is known, or "".
+    correlation : float
+        Of the labels with what it says of the compounds.
+    chance : float
+        That shuffled labels agree as well with any training assay.
+    """
+
+    assay: str
+    family: str
+    correlation: float
+    chance: float
+
+
+@dataclass(frozen=True)
 class AdaptReport:
     """What adapting to an assay found.
 
@@ -98,6 +143,12 @@ class AdaptReport:
     seconds : float
     change : Change or None
         What the rows changed that came last; None where the model was not updated.
+    doubts : Doubts or None
+        Labels that the other compounds speak against; None where no compound could be left out.
+    relatives : tuple of Relative
+        Training assays like this one, as far as chance does not explain them.
+    held_out : HeldOut or None
+        None where no cross-validation was possible.
     """
 
     assay: str
@@ -117,6 +168,9 @@ class AdaptReport:
     warnings: tuple[str, ...]
     seconds: float
     change: Change | None = None
+    doubts: Doubts | None = None
+    relatives: tuple[Relative, ...] = ()
+    held_out: HeldOut | None = None
 
     @property
     def prevalence(self) -> float | None:

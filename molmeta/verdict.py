@@ -7,31 +7,42 @@ not independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from molmeta.crossvalidation import Method, draw_folds, predict_held_out
+from molmeta.crossvalidation import Method
 from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Frozen
 from molmeta.heads.baselines.untrained import Mean, NearestNeighbours, RandomForest
-from molmeta.prediction import Bernoulli
+from molmeta.learningcurve import LearningCurve, draw_curve
+from molmeta.resampling import (
+    RESAMPLES,
+    Array,
+    Comparison,
+    Estimate,
+    Metric,
+    auroc,
+    average,
+    delta_auprc,
+    estimate,
+    r2,
+    rmse,
+)
 
-Array = NDArray[np.float64]
-Estimate = tuple[float, float]
 Level = Literal["useful", "like_baseline", "useless", "unknown"]
-# Score of labels float64[n] and predictions float64[n] with weights float64[b, n]: float64[b].
-Metric = Callable[[Array, Array, Array], Array]
 
 MODEL, GUESS = "molmeta", "guessing"
 BASELINES = {"knn": NearestNeighbours, "rf": RandomForest}
 NAMES = {"knn": "kNN", "rf": "a random forest"}
+# Of each kind of target; the first decides.
+METRICS: dict[str, dict[str, Metric]] = {
+    "classification": {"ΔAUPRC": delta_auprc, "AUROC": auroc},
+    "regression": {"R²": r2, "RMSE": rmse},
+}
 REPEATS = 3
-_RESAMPLES = 500
 _ENOUGH = 2.0  # standard errors that a difference must have to count
 
 
@@ -57,6 +68,8 @@ class Verdict:
         The same as `scores` for "AUROC" or "RMSE".
     fits : int
         Models fitted in the repeated cross-validation.
+    curve : LearningCurve or None
+        Scores with fewer compounds, and what more will probably bring; None where the folds are too small.
     """
 
     level: Level
@@ -66,6 +79,7 @@ class Verdict:
     differences: dict[str, Estimate] = field(default_factory=dict)
     others: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     fits: int = 0
+    curve: LearningCurve | None = None
 
 
 def judge(method: Method, data: Labelled, seed: int) -> Verdict:
@@ -79,30 +93,35 @@ def judge(method: Method, data: Labelled, seed: int) -> Verdict:
         The assay; its batch has counts.
     """
     classes = data.target.kind == "classification"
-    splits = [folds for repeat in range(REPEATS) if (folds := draw_folds(data, seed + repeat))]
-    metric = "ΔAUPRC" if classes else "R²"
-    exact = (data.relation == 0).cpu().numpy()
-    y = data.y.double().cpu().numpy()[exact]
-    if not splits or len(y) < 4 or np.ptp(y) == 0:
+    measures = METRICS[data.target.kind]
+    metric, *others = measures
+    trial = Comparison.of(data, REPEATS, seed)
+    if trial is None:
         return Verdict("unknown", _unknown(data), metric)
     methods = {MODEL: method} | _baselines(classes)
-    held_out = {name: _pool(one, data, splits)[:, exact] for name, one in methods.items()}
-    weights = _resamples(y, classes, np.random.default_rng(seed))
-    measures: dict[str, Metric] = (
-        {"ΔAUPRC": _delta_auprc, "AUROC": _auroc} if classes else {"R²": _r2, "RMSE": _rmse}
-    )
+    held_out = {name: trial.pool(one) for name, one in methods.items()}
     boots = {
-        label: {name: _average(measure, y, pooled, weights) for name, pooled in held_out.items()}
+        label: {name: trial.score(measure, pooled) for name, pooled in held_out.items()}
         for label, measure in measures.items()
     }
     if classes:
         for label, measure in measures.items():
-            boots[label][GUESS] = _random_order(measure, y, held_out[MODEL], np.random.default_rng(seed))
-    estimates = {label: {n: _estimate(b) for n, b in found.items()} for label, found in boots.items()}
+            rng = np.random.default_rng(seed)
+            boots[label][GUESS] = _random_order(measure, trial.y, held_out[MODEL], rng)
+    estimates = {label: {n: estimate(b) for n, b in found.items()} for label, found in boots.items()}
     differences = _differences(boots[metric], classes)
-    level, sentence = _conclude(differences, estimates[metric], metric, len(data), sum(map(len, splits)))
-    others = {label: found for label, found in estimates.items() if label != metric}
-    return Verdict(level, sentence, metric, estimates[metric], differences, others, sum(map(len, splits)))
+    fits = sum(map(len, trial.splits))
+    level, sentence = _conclude(differences, estimates[metric], metric, len(data), fits)
+    return Verdict(
+        level=level,
+        sentence=sentence,
+        metric=metric,
+        scores=estimates[metric],
+        differences=differences,
+        others={label: estimates[label] for label in others},
+        fits=fits,
+        curve=draw_curve(method, trial, metric, measures[metric], boots[metric][MODEL], seed),
+    )
 
 
 def _baselines(classes: bool) -> dict[str, Method]:
@@ -116,45 +135,17 @@ def _baselines(classes: bool) -> dict[str, Method]:
     return {name: method(name) for name in heads}
 
 
-def _pool(method: Method, data: Labelled, splits: list[list[torch.Tensor]]) -> Array:
-    """Held-out log-odds or values float64[repeats, n]."""
-    found = [predict_held_out(method, data, folds) for folds in splits]
-    best = [p.logit if isinstance(p, Bernoulli) else p.mean for p in found]
-    return np.asarray(torch.stack(best).double().cpu().numpy())
-
-
-def _resamples(y: Array, classes: bool, rng: np.random.Generator) -> Array:
-    """How often each compound is drawn, float64[1 + resamples, n]; row 0 is the sample itself.
-
-    Classes are resampled each by itself, so that the prevalence stays what it is.
-    """
-    weights = np.ones((1 + _RESAMPLES, len(y)))
-    for group in [y > 0.5, y <= 0.5] if classes else [np.ones(len(y), dtype=bool)]:
-        n = int(group.sum())
-        weights[1:, group] = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES)
-    return weights
-
-
-def _average(measure: Metric, y: Array, pooled: Array, weights: Array) -> Array:
-    """Metric of each resample, averaged over the repeats: float64[1 + resamples]."""
-    return np.asarray(np.mean([measure(y, scores, weights) for scores in pooled], axis=0))
-
-
 def _random_order(measure: Metric, y: Array, pooled: Array, rng: np.random.Generator) -> Array:
     """Metric of the same predictions for shuffled labels; row 0 is the mean of all shuffles."""
     one = np.ones((1, len(y)))
-    shuffles = [_average(measure, rng.permutation(y), pooled, one)[0] for _ in range(_RESAMPLES)]
+    shuffles = [average(measure, rng.permutation(y), pooled, one)[0] for _ in range(RESAMPLES)]
     return np.array([np.mean(shuffles), *shuffles])
-
-
-def _estimate(boot: Array) -> Estimate:
-    return float(boot[0]), float(boot[1:].std(ddof=1))
 
 
 def _differences(boots: Mapping[str, Array], classes: bool) -> dict[str, Estimate]:
     """Of the model to each of the others; to a random order, by the spread of random orders."""
     ours = boots[MODEL]
-    found = {name: _estimate(ours - boot) for name, boot in boots.items() if name != MODEL}
+    found = {name: estimate(ours - boot) for name, boot in boots.items() if name != MODEL}
     if classes:
         found[GUESS] = (float(ours[0] - boots[GUESS][0]), float(boots[GUESS][1:].std(ddof=1)))
     return found
@@ -203,39 +194,3 @@ def _unknown(data: Labelled) -> str:
     else:
         found, wanted = f"{len(data)} compounds", "four different exact values"
     return f"unknown: with {found}, cross-validation is impossible; it needs at least {wanted}"
-
-
-def _groups(scores: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Order of falling score, and the last place of each run of equal scores."""
-    order = np.argsort(-scores, kind="stable")
-    return order, np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-
-
-def _delta_auprc(y: Array, scores: Array, weights: Array) -> Array:
-    """Average precision minus prevalence, of weighted compounds; equal scores are one step."""
-    order, ends = _groups(scores)
-    positive = np.cumsum(weights[:, order] * y[order], axis=1)[:, ends]
-    everyone = np.cumsum(weights[:, order], axis=1)[:, ends]
-    gained = np.diff(positive, axis=1, prepend=0)
-    total = positive[:, -1]
-    precision = positive / np.maximum(everyone, 1e-12)
-    return np.asarray((gained * precision).sum(1) / total - total / everyone[:, -1])
-
-
-def _auroc(y: Array, scores: Array, weights: Array) -> Array:
-    """Chance that an active ranks above an inactive, ties counted half, of weighted compounds."""
-    order, ends = _groups(scores)
-    positive = np.cumsum(weights[:, order] * y[order], axis=1)[:, ends]
-    negative = np.cumsum(weights[:, order] * (1 - y[order]), axis=1)[:, ends]
-    before = np.concatenate([np.zeros((len(weights), 1)), positive[:, :-1]], axis=1)
-    area = (np.diff(negative, axis=1, prepend=0) * (positive + before) / 2).sum(1)
-    return np.asarray(area / (positive[:, -1] * negative[:, -1]))
-
-
-def _rmse(y: Array, mean: Array, weights: Array) -> Array:
-    return np.asarray(np.sqrt(weights @ np.square(y - mean) / weights.sum(1)))
-
-
-def _r2(y: Array, mean: Array, weights: Array) -> Array:
-    # The variance is that of all compounds: a resample of a few may have none.
-    return np.asarray(1 - np.square(_rmse(y, mean, weights)) / np.var(y))

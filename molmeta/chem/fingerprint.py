@@ -16,8 +16,8 @@ from molmeta.chem.similarity import Sparse, sparse
 COUNT_BITS = 2048
 
 # Chirality is part of the atom invariants, so that enantiomers have different fingerprints.
-_substructures = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=COUNT_BITS, includeChirality=True)
-_pairs = rdFingerprintGenerator.GetAtomPairGenerator(fpSize=COUNT_BITS)
+SUBSTRUCTURES = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=COUNT_BITS, includeChirality=True)
+PAIRS = rdFingerprintGenerator.GetAtomPairGenerator(fpSize=COUNT_BITS)
 _HEAD = np.array([1, 4, COUNT_BITS], dtype="<u4").tobytes()  # version, bytes of a word, number of bits
 
 # As RDKit's NonStrict count, whose function copies this pattern for each molecule. Its default, the strict
@@ -54,7 +54,7 @@ def counts(mols: Sequence[Chem.Mol]) -> Tensor:
     Source: Rogers and Hahn 2010 (extended-connectivity fingerprints), as RDKit's Morgan generator of
     radius 2.
     """
-    return _count(_substructures, mols)
+    return _count(SUBSTRUCTURES, mols)
 
 
 def pairs(mols: Sequence[Chem.Mol]) -> Tensor:
@@ -62,12 +62,14 @@ def pairs(mols: Sequence[Chem.Mol]) -> Tensor:
 
     Source: Carhart, Smith and Venkataraghavan 1985 (atom pairs).
     """
-    return _count(_pairs, mols)
+    return _count(PAIRS, mols)
 
 
-def _rotatable_bonds(mol: Chem.Mol) -> int:
+def rotatable_bonds(mol: Chem.Mol) -> tuple[tuple[int, int], ...]:
+    """The two atoms of each."""
     pattern = _ROTATABLE if mol.HasSubstructMatch(_LINEAR) else _BETWEEN_BENDS
-    return len(mol.GetSubstructMatches(pattern))
+    found: tuple[tuple[int, int], ...] = mol.GetSubstructMatches(pattern)
+    return found
 
 
 # Name -> function, each a few microseconds in C++ (the rotatable bonds 10). Crippen's logP (237 us) and
@@ -78,7 +80,7 @@ DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
     "nh_oh": rdMolDescriptors.CalcNumLipinskiHBD,
     "n_o": rdMolDescriptors.CalcNumLipinskiHBA,
     "heteroatoms": rdMolDescriptors.CalcNumHeteroatoms,
-    "rotatable_bonds": _rotatable_bonds,
+    "rotatable_bonds": lambda mol: len(rotatable_bonds(mol)),
     "tpsa": rdMolDescriptors.CalcTPSA,
     "rings": rdMolDescriptors.CalcNumRings,
     "aromatic_rings": rdMolDescriptors.CalcNumAromaticRings,

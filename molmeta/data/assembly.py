@@ -108,9 +108,13 @@ def made_up(
     )
 
 
+def groups_of(ledger: Ledger) -> list[Group]:
+    """The labels of each compound, row by row, before they are merged."""
+    return collect([(m.row, m.smiles, Label(m.value, m.relation)) for m in ledger.measurements])
+
+
 def _merged(ledger: Ledger) -> tuple[list[tuple[Group, Merged]], list[Group], list[str]]:
-    compounds = [(m.row, m.smiles, Label(m.value, m.relation)) for m in ledger.measurements]
-    return merge(collect(compounds), ledger.convention.target, ledger.convention.conflicts)
+    return merge(groups_of(ledger), ledger.convention.target, ledger.convention.conflicts)
 
 
 def _agrees(assay: Assay, ledger: Ledger) -> bool:

@@ -1,4 +1,4 @@
-"""Which column holds structures, labels, units, signs and identifiers: by content first, then by name."""
+"""Which column holds structures, units, signs and identifiers: by content first, then by name."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from molmeta.chem.molecule import Molecule
 from molmeta.chem.smiles import read_smiles
 from molmeta.data.headers import (
-    label_rank,
     plain,
     says_identifier,
     says_relation,
     says_smiles,
     says_unit,
-    unit_in,
 )
-from molmeta.data.labels import RELATIONS, Blank, Label, read_label
+from molmeta.data.labels import RELATIONS, Blank, read_label
 from molmeta.data.sniff import is_structure
 from molmeta.errors import InputError
 
@@ -51,12 +49,20 @@ class Header:
         found = exact or [
             i for i, have in enumerate(self.names) if have.strip().lower() == name.strip().lower()
         ]
+        found = self.distinct(found)
         if len(found) == 1:
             return found[0]
         what = "no column" if not found else f"{len(found)} columns"
         raise InputError(
             f"{self.file} has {what} '{name}' ({option}); it has {self.listed(range(len(self.names)))}"
         )
+
+    def distinct(self, indices: Sequence[int]) -> list[int]:
+        """The first of columns that have the same name and the same cells, as a join leaves them."""
+        found: dict[tuple[str, ...], int] = {}
+        for i in indices:
+            found.setdefault((self.names[i].strip(), *(row[i].strip() for row in self.sample)), i)
+        return list(found.values())
 
     def listed(self, indices: Sequence[int]) -> str:
         """Names of columns for a message."""
@@ -127,53 +133,6 @@ def _smiles_by_name(header: Header) -> int:
 def _compounds(header: Header, index: int) -> tuple[str | None, ...]:
     found = (read_smiles(0, row[index]) for row in header.sample[:PROBED])
     return tuple(item.smiles if isinstance(item, Molecule) else None for item in found)
-
-
-def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
-    """The column of labels: by name among those that hold classes or numbers, else the only one that does.
-
-    Raises
-    ------
-    InputError
-        No such column, none, or several that nothing tells apart.
-    """
-    if wanted is not None:
-        return header.find(wanted, "--label-column")
-    others = [i for i in range(len(header.names)) if i != taken]
-    counts = {i: _readable(header.column(i)) for i in others}
-    ranks = {i: label_rank(header.names[i]) for i in others if counts[i]}
-    best = [i for i in ranks if ranks[i] == min(ranks.values()) < 3]
-    best = _without_twins(header, best)
-    if len(best) > 1:
-        full = max(counts[i] for i in best)
-        best = [i for i in best if counts[i] * 2 > full]
-    if len(best) == 1:
-        return best[0]
-    if best:
-        raise InputError(
-            f"{header.file} has {len(best)} columns that may hold the labels: {header.listed(best)}; "
-            "give --label-column"
-        )
-    raise InputError(
-        f"{header.file} has no column of labels among {header.listed(others) or 'its other columns (none)'}; "
-        "wanted classes (0/1, active/inactive) or numbers: give --label-column"
-    )
-
-
-def _readable(cells: Sequence[str]) -> int:
-    """About how many cells are labels, from a part of them; 0 where most are something else."""
-    probed = cells[:: len(cells) // 500 + 1]
-    readings = [(read_label(cell), read_label(cell, ",")) for cell in probed]
-    labels = sum(any(isinstance(reading, Label) for reading in pair) for pair in readings)
-    blanks = sum(isinstance(pair[0], Blank) for pair in readings)
-    return labels * len(cells) // len(probed) if labels * 2 > len(probed) - blanks else 0
-
-
-def _without_twins(header: Header, columns: list[int]) -> list[int]:
-    """Leave pIC50 out where IC50 with its unit, and so with its censoring signs, is there as well."""
-    stated = {plain(header.names[i]).split("_")[0] for i in columns if unit_in(header.names[i])}
-    return [i for i in columns if plain(header.names[i]).split("_")[0].removeprefix("p") not in stated
-            or not plain(header.names[i]).startswith("p")]  # fmt: skip
 
 
 def find_companion(header: Header, label: int, kind: str) -> int | None:

@@ -7,13 +7,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from molmeta.chem.molecule import Rejection
-from molmeta.data.columns import Header, find_companion, find_identifier, find_label, find_smiles
+from molmeta.data.columns import (
+    Header,
+    find_companion,
+    find_identifier,
+    find_smiles,
+)
 from molmeta.data.delimited import Row
 from molmeta.data.headers import plain
+from molmeta.data.labelcolumn import find_label, other_labels
 from molmeta.data.ledger import Wanted
 from molmeta.data.measure import Cell
 from molmeta.data.raw import RawTable, Tables, open_table
+from molmeta.data.smilabels import with_labels_of_names
 from molmeta.errors import NotEnoughData
+from molmeta.wording import counted
+
+# How notes on a table of several assays begin, and what is in them.
+MIXED, SEVERAL = "the values mix endpoints", "different assays"
 
 _NONE = Wanted()
 
@@ -63,7 +74,7 @@ def labelled_entries(
 
     Columns that are called as in `usual` are taken before others are looked for.
     """
-    table = open_table(source, trusted=trusted)
+    table = with_labels_of_names(open_table(source, trusted=trusted))
     rows = _all_rows(table)
     header = _header(table, rows)
     wanted = _first_choice(header, wanted, usual)
@@ -85,6 +96,8 @@ def labelled_entries(
     used = {"labels": label, "units": unit, "signs": relation, "identifiers": identifier}
     said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
     notes = [*table.notes, said, *_mixed(kinds), *_assays(header)]
+    if wanted.label is None and (others := other_labels(header, smiles, label)):
+        notes.append(f"labels might also be {header.listed(others)}; --label-column takes another")
     return Entries(
         table.name,
         table.stem,
@@ -146,6 +159,12 @@ def _first_choice(header: Header, wanted: Wanted, usual: Wanted) -> Wanted:
 
 def _all_rows(table: RawTable) -> list[Row]:
     rows = list(table.rows)
+    count = len(rows)
+    # Spreadsheets leave rows of delimiters behind.
+    while rows and rows[-1].problem is None and not any(cell.strip() for cell in rows[-1].cells):
+        del rows[-1]
+    if len(rows) < count:
+        table.notes.append(f"{counted(count - len(rows), 'empty row')} at the end passed over")
     if not rows:
         raise NotEnoughData(f"{table.name} has a header but no rows; wanted labelled compounds")
     return rows
@@ -167,7 +186,7 @@ def _mixed(kinds: Counter[str]) -> list[str]:
     if len(kinds) < 2:
         return []
     shown = ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common(5))
-    return [f"the values mix endpoints: {shown}; filter the file if they should not be one assay"]
+    return [f"{MIXED}: {shown}; filter the file if they should not be one assay"]
 
 
 def _assays(header: Header) -> list[str]:
@@ -184,5 +203,5 @@ def _assays(header: Header) -> list[str]:
         ):
             count = len(set(header.column(index)))
             if count > 1:
-                return [f"'{name}' names {count} different assays; filter the file if they should not be one"]
+                return [f"'{name}' names {count} {SEVERAL}; filter the file if they should not be one"]
     return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from molmeta.units import MOLAR
 
@@ -15,7 +16,8 @@ def _words(text: str) -> frozenset[str]:
 _LABEL = _words(
     "label labels y target activity activities active actives is_active class outcome activity_outcome "
     "pubchem_activity_outcome standard_value activity_value value result response y_true bioactivity "
-    "activity_class active_inactive hit is_hit measured_value"
+    "activity_class active_inactive hit is_hit measured_value property "
+    "wirkung aktivitat klasse messwert ergebnis"
 )
 _CONCENTRATION = r"(?:[aceidglmxtr]+c_?\d\d|xc50|[it]?gi50|ld50|ki|kd|kb|mic\d*|potency|ic_?50)"
 _ENDPOINT = re.compile(
@@ -29,9 +31,15 @@ _POTENCY = re.compile(rf"(?:^|_)(?:{_CONCENTRATION})(?:_|$)")
 _P_SCALE = re.compile(
     rf"(?:^|_)(?:p_?(?:{_CONCENTRATION}|chembl|act|activity|potency)|(?:neg|minus|negative)_log_?\w+)(?:_|$)"
 )
+# What goes with a measurement and is none: its error, the borders of an interval, the fit of a curve.
+_ACCESSORY = re.compile(
+    r"(?:^|_)(?:std|stdev|std_?dev|std_?err(?:or)?|sd|sem|se|err|error|ci|ci95|lower|upper|cv|rsd|r2|r_squared|"
+    r"rsquared|chi2|hill|hillslope|slope|n_?obs|replicates?|ph_?value|p_?value|count|flag|rank)(?:_|$)"
+)
 _IDENTIFIER = re.compile(
     r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
-    r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$"
+    r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$|"
+    r"^(?:substanz|verbindung|wirkstoff|probe|.*nummer|bezeichnung)$"
 )
 _DESCRIPTION = re.compile(
     r"^(?:mw|mwt|mol_?w(?:t|eight)|mol(?:ecular)?_?(?:weight|formula|mass)|formula|[acxm]logp|t?psa|hb[ad]|rotb|qed|num_.*|"
@@ -65,13 +73,16 @@ _P_UNIT = re.compile(
 
 
 def plain(name: str) -> str:
-    """A name in lower case, words joined by "_", micro signs as u, percent signs as a word.
+    """A name in lower case, words joined by "_", micro signs as u, percent signs as a word, no accents.
 
     >>> plain("Standard Value"), plain("IC50 (µM)"), plain("pChEMBL-Value"), plain("% inhibition")
     ('standard_value', 'ic50_um', 'pchembl_value', 'pct_inhibition')
+    >>> plain("Prüfnummer"), plain("R²")
+    ('prufnummer', 'r2')
     """
     text = name.strip().lower().replace("µ", "u").replace("μ", "u").replace("%", " pct ")
     text = _MINUS_LOG.sub(r"\1neg_log_", text)
+    text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
 
 
@@ -88,6 +99,15 @@ def says_identifier(name: str) -> bool:
 def says_description(name: str) -> bool:
     """Whether a column name says that it describes compound or experiment (molecular weight, year, split)."""
     return bool(_DESCRIPTION.search(plain(name)))
+
+
+def says_accessory(name: str) -> bool:
+    """Whether a column name says that something beside the measurement is in it (error, interval, fit).
+
+    >>> [says_accessory(n) for n in ("pIC50_std.error", "95% CI (nM)", "Hill slope", "R²", "toxicity")]
+    [True, True, True, True, False]
+    """
+    return bool(_ACCESSORY.search(plain(name)))
 
 
 def says_unit(name: str) -> bool:
@@ -123,8 +143,10 @@ def label_rank(name: str) -> int:
     if plain(name) in _LABEL:
         return 0
     if _ENDPOINT.search(plain(name)):
-        return 1
-    elsewhere = (says_identifier, says_smiles, says_unit, says_relation, says_description)
+        return 3 if says_accessory(name) else 1
+    elsewhere = (
+        says_identifier, says_smiles, says_unit, says_relation, says_description, says_accessory,
+    )  # fmt: skip
     return 3 if any(says(name) for says in elsewhere) else 2
 
 

@@ -12,14 +12,20 @@ from molmeta.errors import ConfigError, InputError
 
 _UNDECIDED = (
     "inconclusive unspecified undetermined equivocal indeterminate ambiguous "
-    "- -- . ? nan na n/a <na> #n/a none null nil nat missing nd n.d. n.d nt n.t."
+    "- -- . ? nan na n/a <na> #n/a none null nil nat missing nd n.d. n.d nt n.t. n.b. unklar"
 )
-_ACTIVE = "active actives act true t yes y positive pos hit + toxic"
-_INACTIVE = "inactive inactives inact false f no n negative neg decoy nontoxic"
-BLANK = frozenset(["", "not determined", "not tested", "not measured", *_UNDECIDED.split()])
+# English first; what other languages say in Latin script is close enough to leave no doubt.
+_ACTIVE = "active actives act true t yes y positive pos hit + toxic aktiv wirksam positiv ja toxisch actif"
+_INACTIVE = (
+    "inactive inactives inact false f no n negative neg decoy nontoxic inaktiv unwirksam negativ nein inactif"
+)
+_MISSING = "not determined,not tested,not measured,nicht bestimmt,nicht getestet,nicht gemessen"
+BLANK = frozenset(["", *_MISSING.split(","), *_UNDECIDED.split()])
 CLASSES = {
     **dict.fromkeys(_ACTIVE.split(), 1.0),
-    **dict.fromkeys([*_INACTIVE.split(), "not active", "non-active", "non-toxic", "non-hit"], 0.0),
+    **dict.fromkeys(
+        [*_INACTIVE.split(), "not active", "non-active", "non-toxic", "non-hit", "nicht aktiv"], 0.0
+    ),
 }
 RELATIONS = {
     **dict.fromkeys([">", ">=", "=>", "≥", ">>"], 1),

@@ -11,7 +11,7 @@ from molmeta.data.headers import canonical_unit, says_potency, unit_in
 from molmeta.data.labels import Blank, Label, Reading, Unreadable, check_decimal, find_decimal, read_label
 from molmeta.data.ledger import Options
 from molmeta.data.rule import Rule
-from molmeta.data.scale import CENSORED, one_unit, to_model, weak_is_high
+from molmeta.data.scale import CENSORED, conversion_notes, one_unit, to_model, weak_is_high
 from molmeta.errors import ConfigError, InputError
 from molmeta.units import Target
 from molmeta.wording import counted
@@ -90,7 +90,9 @@ def measure(name: str, endpoint: str, where: str, cells: Sequence[Cell], options
         return as_classes(
             name, where, mapped, [*notes, f"{where} holds {zero:g}/1, read as inactive/active"], options
         )
-    unit, readings = one_unit(endpoint, where, readings, options.unit)
+    stated = readings
+    unit, readings = one_unit(endpoint, where, stated, options.unit)
+    notes += conversion_notes(stated, readings, where)
     target = Target(
         name,
         "regression",

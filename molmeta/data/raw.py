@@ -13,6 +13,7 @@ import pandas as pd
 from molmeta.chem.molecule import Rejection
 from molmeta.data.delimited import Row, Separated, Smi, as_rows, records
 from molmeta.data.headers import says_header
+from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
 from molmeta.data.sdf import read_sdf
 from molmeta.data.sniff import SAMPLE, SMI_SUFFIXES, check_width, choose_layout, describe, has_header, prelude
@@ -81,6 +82,9 @@ def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda s
     if _is_sdf(opened):
         header, blocks = read_sdf(opened)
         return _table(opened, "an SD file", header, as_rows(blocks, len(header)), 0)
+    if is_jsonl(opened):
+        header, objects = read_jsonl(opened)
+        return _table(opened, "JSON lines", header, as_rows(objects, len(header)), None)
     return _delimited(opened)
 
 

@@ -139,9 +139,7 @@ def merge(
     """
     check_conflicts(conflicts)
     decide, join = CONFLICTS[conflicts], MERGES[target.kind]
-    disagree = (
-        classes_disagree if target.kind == "classification" else values_disagree(_limit(groups, target))
-    )
+    clashing = {group.smiles for group in disagreement(groups, target)}
     kept: list[tuple[Group, Merged]] = []
     dropped: list[Group] = []
     notes, clashes = [], []
@@ -150,7 +148,7 @@ def merge(
         rows, compounds = sum(len(g.rows) for g in several), counted(len(several), "compound")
         notes.append(f"{rows} rows are replicates of {compounds} and merged")
     for group in groups:
-        clash = len(group.rows) > 1 and disagree(group)
+        clash = group.smiles in clashing
         merged = decide(group, join) if clash else join(group)
         if clash:
             fate = "left out" if merged is None else f"merged to {merged[0]:.4g}"
@@ -165,6 +163,23 @@ def merge(
         else []
     )
     return kept, dropped, [*notes, *clashes[:LISTED], *more]
+
+
+def disagreement(groups: Sequence[Group], target: Target) -> list[Group]:
+    """The compounds whose rows disagree: both classes, or values too far apart (see `read_assay`)."""
+    disagree = (
+        classes_disagree if target.kind == "classification" else values_disagree(_limit(groups, target))
+    )
+    return [group for group in groups if len(group.rows) > 1 and disagree(group)]
+
+
+def pooled_deviation(groups: Sequence[Group]) -> float | None:
+    """Standard deviation of exact values about the mean of their compound; None without replicates."""
+    exact = [[label.value for label in group.labels if label.relation == 0] for group in groups]
+    exact = [values for values in exact if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in exact)
+    squares = sum(float(np.var(values)) * len(values) for values in exact)
+    return float(np.sqrt(squares / freedom)) if freedom else None
 
 
 MERGES: dict[str, Merge] = {"classification": majority, "regression": median}

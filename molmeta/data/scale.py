@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,8 @@ def one_unit(
     endpoint: str, where: str, readings: list[Reading], given: str | None
 ) -> tuple[str | None, list[Reading]]:
     """The unit of all values, and the readings in it.
+
+    Rows that each state their own unit, all of them concentrations, are converted to the commonest.
 
     Parameters
     ----------
@@ -42,6 +44,9 @@ def one_unit(
         return wanted, [_in_unit(r, wanted) for r in readings]
     default = unit_in(endpoint)
     groups = Counter(r.unit or default for r in readings if isinstance(r, Label))
+    if len(groups) > 1 and _converts(readings, default):
+        unit = groups.most_common(1)[0][0]
+        return unit, [_converted(r, unit or "") for r in readings]
     if len(groups) > 1:
         shown = ", ".join(
             f"{counted(count, 'row')} in {have or 'no unit'}" for have, count in groups.most_common(5)
@@ -64,6 +69,29 @@ def one_unit(
             "wanted one scale: convert those rows, or give --unit"
         )
     return unit, readings
+
+
+def _converts(readings: list[Reading], default: str | None) -> bool:
+    """Whether each row states its own unit of concentration, and nothing says that they have one unit."""
+    return default is None and all(r.unit in MOLAR for r in readings if isinstance(r, Label))
+
+
+def _converted(reading: Reading, unit: str) -> Reading:
+    if not isinstance(reading, Label) or reading.unit == unit:
+        return reading
+    return replace(reading, value=reading.value * MOLAR[reading.unit or unit] / MOLAR[unit], unit=unit)
+
+
+def conversion_notes(before: Sequence[Reading], after: Sequence[Reading], where: str) -> list[str]:
+    """How many rows were converted from which unit."""
+    pairs = (
+        (r, s) for r, s in zip(before, after, strict=True) if isinstance(r, Label) and isinstance(s, Label)
+    )
+    changed = Counter((r.unit, s.unit) for r, s in pairs if r.unit != s.unit)
+    return [
+        f"{where} holds {counted(count, 'row')} in {own}, converted to {unit}"
+        for (own, unit), count in changed.most_common()
+    ]
 
 
 def _in_unit(reading: Reading, unit: str) -> Reading:

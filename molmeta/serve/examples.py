@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from functools import cache
 
 from molmeta import assays
@@ -24,7 +25,7 @@ def classes() -> dict[str, str]:
         side: "\n".join(f"{row['smiles']} {row['compound']}" for row in found)
         for side, found in boxes.items()
     }
-    return filled | {"name": "acts in the brain", "candidates": _drugs(taken)}
+    return filled | {"name": "acts in the brain", "candidates": drugs(taken)}
 
 
 @cache
@@ -33,7 +34,7 @@ def values() -> dict[str, str]:
     chosen = _spread(_rows("logp"), 2 * _EACH)
     text = "\n".join(f"{row['smiles']} {row['logP']} {row['compound']}" for row in chosen)
     taken = {row["smiles"] for row in chosen}
-    return {"compounds": text, "candidates": _drugs(taken), "name": "lipophilicity", "measured": "logP"}
+    return {"compounds": text, "candidates": drugs(taken), "name": "lipophilicity", "measured": "logP"}
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -46,7 +47,8 @@ def _spread(rows: list[dict[str, str]], most: int) -> list[dict[str, str]]:
     return rows[:: max(1, len(rows) // most)][:most]
 
 
-def _drugs(taken: set[str]) -> str:
+def drugs(taken: Collection[str] = ()) -> str:
+    """Lines of well-known drugs, without some that were measured."""
     lines = assays.path(assays.LIBRARY).read_text(encoding="utf-8").splitlines()
     fresh = [line.replace("\t", " ") for line in lines if line.split()[0] not in taken]
     return "\n".join(fresh[:: max(1, len(fresh) // _CANDIDATES)][:_CANDIDATES])

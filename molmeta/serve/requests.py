@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from molmeta.serve.limits import Limits
 from molmeta.serve.problems import RequestError
@@ -21,6 +21,14 @@ from molmeta.serve.question import (
 )
 
 Smiles = Annotated[str, Field(max_length=5000, description="A SMILES.", examples=["CC(=O)Oc1ccccc1C(=O)O"])]
+
+
+EXAMPLE: dict[str, JsonValue] = {
+    "actives": ["CCO", {"smiles": "CCCO", "name": "propanol"}, "OCc1ccccc1"],
+    "inactives": ["CCC", "CCCC", "Cc1ccccc1"],
+    "candidates": ["CCCCO", "CCCCC"],
+    "options": {"verdict": False},
+}
 
 
 class Asked(BaseModel):
@@ -73,6 +81,8 @@ class Options(Asked):
 
 class AdaptAndRank(Asked):
     """Labelled compounds, either as two lists of classes or with values, and candidates to rank."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [EXAMPLE]})
 
     actives: Annotated[list[Compound] | None, Field(description="With `inactives`.")] = None
     inactives: Annotated[list[Compound] | None, Field(description="With `actives`.")] = None

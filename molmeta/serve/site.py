@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,14 @@ from molmeta.serve.counter import Counter
 from molmeta.serve.forms import ACTIVES_AND_INACTIVES, MEASURED, Form, reuse
 from molmeta.serve.interface import PREFIX
 from molmeta.serve.problems import RequestError
-from molmeta.serve.requests import check_rows
+from molmeta.serve.requests import EXAMPLE, check_rows
 from molmeta.serve.shown import TEMPLATES, Shown
 
 _EXAMPLES: Mapping[str, Callable[[], dict[str, str]]] = {
     ACTIVES_AND_INACTIVES.path: examples.classes,
     MEASURED.path: examples.values,
 }
-
-_SENT = f"""POST {PREFIX}/rank
-Content-Type: application/json
-
-{{"actives": ["CCO", {{"smiles": "CCCO", "name": "propanol"}}, "OCc1ccccc1"],
- "inactives": ["CCC", "CCCC", "Cc1ccccc1"],
- "candidates": ["CCCCO", "CCCCC"],
- "options": {{"verdict": false}}}}"""
+_SENT = f"POST {PREFIX}/rank\nContent-Type: application/json\n\n{{}}"
 
 
 def site(counter: Counter, description: Callable[[], dict[str, Any]]) -> APIRouter:
@@ -47,8 +41,8 @@ def site(counter: Counter, description: Callable[[], dict[str, Any]]) -> APIRout
         _serve_form(router, shown, form)
 
     @router.get("/models/{name}")
-    async def model(name: str) -> HTMLResponse:
-        return shown.form(_of(counter, name), {})
+    async def model(name: str, example: str = "") -> HTMLResponse:
+        return shown.form(_of(counter, name), {"candidates": examples.drugs()} if example else {})
 
     @router.post("/models/{name}")
     async def rank(name: str, request: Request) -> HTMLResponse:
@@ -58,7 +52,11 @@ def site(counter: Counter, description: Callable[[], dict[str, Any]]) -> APIRout
     async def interface() -> HTMLResponse:
         at = f"{PREFIX}/openapi.json"
         return shown.page(
-            "interface.html", here="/api", described=description(), described_at=at, example=_SENT
+            "interface.html",
+            here="/api",
+            described=description(),
+            described_at=at,
+            example=_SENT.format(json.dumps(EXAMPLE, indent=1)),
         )
 
     @router.get("/style.css")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from molmeta.data.columns import Header, find_companion, find_identifier, find_label, find_smiles
+from molmeta.data.columns import Header, find_companion, find_identifier, find_smiles
 from molmeta.data.headers import is_logarithmic, label_rank, plain, unit_in
+from molmeta.data.labelcolumn import find_label
 from molmeta.errors import InputError
 
 SMILES = ["CCO", "CCCN", "c1ccccc1", "CC(=O)O", "CCCl", "OCCO"]

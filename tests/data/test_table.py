@@ -213,11 +213,12 @@ def test_relation_column_turns_on_the_p_scale(tmp_path):
     [
         ("smiles,IC50_nM\nCCO,10 nM\nCCN,10 uM\n", {}, InputError, ["mixes units", "nM", "uM", "--unit"]),
         (
-            "smiles,value,unit\nCCO,1,nM\nCCN,2,uM\nCCC,3,nM\n",
+            "smiles,value,unit\nCCO,1,nM\nCCN,2,uM\nCCC,3,ug/mL\n",
             {},
             InputError,
-            ["2 rows in nM", "1 row in uM"],
+            ["1 row in nM", "1 row in ug/mL", "--unit"],
         ),
+        ("smiles,value,unit\nCCO,1,nM\nCCN,2,\nCCC,3,uM\n", {}, InputError, ["1 row in no unit", "--unit"]),
         ("smiles,pIC50\nCCO,6.5\nCCN,250\nCCC,7.5\n", {}, InputError, ["p-scale", "250"]),
         ("smiles,IC50\nCCO,6.5\nCCN,250\nCCC,7.5\n", {}, InputError, ["without a unit", "--unit"]),
         ('smiles,pKi\nCCO,"1,234"\nCCN,"2,345"\nCCC,5\n', {}, InputError, ["'1,234'", "--decimal"]),
@@ -264,6 +265,15 @@ def test_unit_option(tmp_path):
     text = "smiles,Ki\nCCO,10\nCCN,100\n"
     np.testing.assert_allclose(read(tmp_path, text, unit="µM").values, [5, 4])
     assert read(tmp_path, "smiles,Ki\nCCO,6.5\nCCN,7\n", unit="pKi").values.tolist() == [6.5, 7]
+
+
+def test_rows_that_state_their_own_concentrations_are_converted(tmp_path):
+    text = "smiles,value,unit\nCCO,1,nM\nCCN,2,uM\nCCC,>3,nM\nCCF,,uM\n"
+    assay = read(tmp_path, text)
+    assert assay.target.unit == "nM"
+    np.testing.assert_allclose(assay.values, [9, 6 - np.log10(2), 9 - np.log10(3)])
+    assert any("1 row in uM" in note and "converted" in note for note in assay.notes)
+    assert [one.reason for one in read(tmp_path, text, unit="nM").rejected] == ["bad_label"]
 
 
 def test_active_if_is_on_the_models_scale(tmp_path):

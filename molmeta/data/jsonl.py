@@ -1,0 +1,78 @@
+"""JSON lines as rows: one object a line, its fields as columns. Lists and objects inside it are no cells."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from molmeta.chem.molecule import Rejection
+from molmeta.data.parquet import as_text
+from molmeta.data.source import Source, ahead, text_lines
+from molmeta.errors import InputError
+
+# Fields are taken from this many lines; one that first appears later is left out, and noted.
+SCHEMA_LINES = 500
+_START = re.compile(rb"\s*\{\s*\"")
+_ARRAY = re.compile(rb"\s*\[\s*\{")
+
+Fields = dict[str, object]
+
+
+def is_jsonl(source: Source) -> bool:
+    """Whether a file starts with a JSON object.
+
+    Raises
+    ------
+    InputError
+        It is one JSON array of objects.
+    """
+    if _ARRAY.match(source.head):
+        raise InputError(f"{source.name} is one JSON array; wanted one object a line (.jsonl), or CSV")
+    return _START.match(source.head) is not None
+
+
+def read_jsonl(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str] | Rejection]]]:
+    """Header and records of JSON lines; a line that is no object is a `Rejection`."""
+    lines = ((number, text) for number, text in enumerate(text_lines(source), 1) if text.strip())
+    read: Iterator[tuple[int, Fields | Rejection]] = (
+        (number, _object(number, text)) for number, text in lines
+    )
+    first, read = ahead(read, lambda seen: len(seen) >= SCHEMA_LINES)
+    fields: Fields = {}
+    for _, found in first:
+        if isinstance(found, dict):
+            fields |= found
+    names = [name for name, value in fields.items() if not isinstance(value, list | dict)]
+    if left_out := [name for name in fields if name not in names]:
+        source.notes.append(f"fields that hold lists are left out: {', '.join(left_out)}")
+    return tuple(names), _records(source, read, names)
+
+
+def _records(
+    source: Source, read: Iterator[tuple[int, Fields | Rejection]], names: list[str]
+) -> Iterator[tuple[int, list[str] | Rejection]]:
+    known = set(names)
+    for number, found in read:
+        if isinstance(found, Rejection):
+            yield number, found
+            continue
+        for name, value in found.items():
+            if name not in known and not isinstance(value, list | dict):
+                known.add(name)
+                source.notes.append(f"field '{name}' first appears in line {number} and is left out")
+        yield number, [_cell(found.get(name)) for name in names]
+
+
+def _object(number: int, text: str) -> Fields | Rejection:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Rejection(0, text[:200].rstrip(), "ragged_row", f"line {number} is no JSON: {error}")
+    if not isinstance(found, dict):
+        return Rejection(0, text[:200].rstrip(), "ragged_row", f"line {number} is no JSON object")
+    return found
+
+
+def _cell(value: object) -> str:
+    return "" if isinstance(value, list | dict) else as_text(value)

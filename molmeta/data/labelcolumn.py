@@ -1,0 +1,88 @@
+"""Which column holds the labels: by name among those that hold classes or numbers, and else a question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from molmeta.data.columns import Header
+from molmeta.data.headers import is_p_scale, label_rank, plain, says_potency, unit_in
+from molmeta.data.labels import Blank, Label, read_label
+from molmeta.errors import InputError
+
+
+def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
+    """The column of labels: by name among those that hold classes or numbers, else the only one that does.
+
+    Raises
+    ------
+    InputError
+        No such column, none, or several that nothing tells apart.
+    """
+    if wanted is not None:
+        return header.find(wanted, "--label-column")
+    counts = _label_counts(header, taken)
+    best = _prefer_potency(header, _best_named(header, counts), counts)
+    if len(best) == 1:
+        return best[0]
+    if best:
+        raise InputError(
+            f"{header.file} has {len(best)} columns that may hold the labels: {header.listed(best)}; "
+            "give --label-column"
+        )
+    others = [i for i in range(len(header.names)) if i != taken]
+    raise InputError(
+        f"{header.file} has no column of labels among {header.listed(others) or 'its other columns (none)'}; "
+        "wanted classes (0/1, active/inactive) or numbers: give --label-column"
+    )
+
+
+def other_labels(header: Header, taken: int, label: int) -> list[int]:
+    """Further columns that are called like measurements and hold labels: one of them may be meant."""
+    counts = _label_counts(header, taken)
+    return [i for i in header.distinct(list(counts)) if i != label and label_rank(header.names[i]) < 2]
+
+
+def _label_counts(header: Header, taken: int) -> dict[int, int]:
+    """About how many labels each column holds, of those that hold any."""
+    counts = {i: _readable(header.column(i)) for i in range(len(header.names)) if i != taken}
+    return {i: count for i, count in counts.items() if count}
+
+
+def _best_named(header: Header, counts: Mapping[int, int]) -> list[int]:
+    ranks = {i: label_rank(header.names[i]) for i in counts}
+    best = [i for i in ranks if ranks[i] == min(ranks.values()) < 3]
+    return _without_twins(header, header.distinct(best))
+
+
+def _prefer_potency(header: Header, columns: list[int], counts: Mapping[int, int]) -> list[int]:
+    """Leave out what is mostly empty, and what was measured at one concentration before a potency was.
+
+    Where the potencies themselves are mostly empty, since only hits were followed up, both are left: which
+    one is meant is not for us to say.
+    """
+    full = max((counts[i] for i in columns), default=0)
+    filled = [i for i in columns if counts[i] * 2 > full]
+    single = [i for i in columns if unit_in(header.names[i]) == "%"]
+    potencies = [i for i in columns if says_potency(header.names[i]) or is_p_scale(unit_in(header.names[i]))]
+    if not single or not potencies:
+        return filled
+    if not set(filled) & set(potencies):
+        return columns
+    return [i for i in filled if i not in single]
+
+
+def _readable(cells: Sequence[str]) -> int:
+    """About how many cells are labels, from a part of them; 0 where most are something else."""
+    probed = cells[:: len(cells) // 500 + 1]
+    readings = [(read_label(cell), read_label(cell, ",")) for cell in probed]
+    labels = sum(any(isinstance(reading, Label) for reading in pair) for pair in readings)
+    blanks = sum(isinstance(pair[0], Blank) for pair in readings)
+    return labels * len(cells) // len(probed) if labels * 2 > len(probed) - blanks else 0
+
+
+def _without_twins(header: Header, columns: list[int]) -> list[int]:
+    """Leave pIC50 and logIC50 out where IC50 with its unit, and so with its signs, is there as well."""
+    first = {i: plain(header.names[i]).split("_")[0] for i in columns}
+    stated = {first[i] for i in columns if unit_in(header.names[i])}
+    return [i for i in columns if re.sub("^(?:p|log)", "", first[i], count=1) not in stated - {first[i]}]
