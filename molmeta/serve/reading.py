@@ -87,7 +87,7 @@ def _entries(labelled: Labelled, status: Sequence[str]) -> Entries:
         problem = Rejection(row, line.structure[:_SHOWN], state, REASONS[state]) if fatal else None
         rows.append(Entry(row, line.number, line.structure, Cell(line.label), line.name, problem))
     column = labelled.column
-    return Entries("the pasted rows", labelled.name, "structure", column, column, tuple(rows), ())
+    return Entries("the pasted", labelled.name, "structure", column, column, tuple(rows), ())
 
 
 def refused_labelled(labelled: Labelled, rejected: Sequence[Rejection]) -> list[Refused]:

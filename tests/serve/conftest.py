@@ -99,7 +99,7 @@ def served(model_files: list[Path]) -> Iterator[Served]:
     log: list[str] = []
     with Desk(Answering("fast", tuple(offered.values()), "cpu"), LIMITS) as desk:
         desk.warm()
-        app = service(Counter("fast", offered, desk), Hosts.of("127.0.0.1"), log.append)
+        app = service(Counter("fast", offered, desk), Hosts.of("127.0.0.1", ("testserver",)), log.append)
         yield Served(Client(app), log)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from molmeta.serve import gate
 from molmeta.serve.gate import Gate
 from molmeta.serve.hosts import Hosts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -41,7 +40,9 @@ def test_it_answers_until_it_is_told_to_end(model_files: list[Path], sent: signa
     with running(*model_files) as (process, said):
         assert set(said) == {"address", "api", "models"}
         assert said["models"] == [file.stem for file in model_files]
-        found = httpx.post(f"{said['api']}/models/logp/rank", json={"candidates": ["CCCCO", "C1CC"]}, timeout=30)
+        found = httpx.post(
+            f"{said['api']}/models/logp/rank", json={"candidates": ["CCCCO", "C1CC"]}, timeout=30
+        )
         assert [one["text"] for one in found.json()["ranked"]] == ["CCCCO"]
         assert httpx.get(f"{said['address']}/", headers={"host": "evil.example"}).status_code == 421
         children = psutil.Process(process.pid).children(recursive=True)
@@ -54,30 +55,3 @@ def test_it_answers_until_it_is_told_to_end(model_files: list[Path], sent: signa
         assert "POST /api/v1/models/{name}/rank 200" in err
     time.sleep(0.5)
     assert not [one for one in children if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-
-
-def ended(*arguments: object) -> tuple[int, str]:
-    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
-
-
-def test_what_cannot_be_served_is_said(tmp_path: Path, model_files: list[Path]):
-    code, said = ended(tmp_path / "none.molmeta")
-    assert (code, "none.molmeta" in said) == (3, True)
-    code, said = ended(model_files[0], model_files[0])
-    assert (code, "both called" in said) == (2, True)
-    code, said = ended("--model", "nothing")
-    assert (code, "nothing" in said) == (3, True)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, said = ended("--port", taken.getsockname()[1])
-    assert (code, "--port" in said) == (6, True)
-
-
-def test_missing_packages_are_named(tmp_path: Path):
-    (tmp_path / "fastapi.py").write_text("raise ImportError('no fastapi')")
-    done = subprocess.run(
-        COMMAND, capture_output=True, text=True, timeout=60, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
-    )
-    assert done.returncode == 2
-    assert "pip install 'molmeta[serve]'" in done.stderr

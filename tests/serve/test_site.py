@@ -25,7 +25,9 @@ def text_of(page: str) -> str:
 def ranked(page: str) -> list[str]:
     """Names in the table, in order."""
     body = page[page.index('id="ranking"') : page.index('id="entry"')].split('id="rejected"')[0]
-    return [html.unescape(one) for one in re.findall(r'<th scope="row"><span class="name">([^<]*)</span>', body)]
+    return [
+        html.unescape(one) for one in re.findall(r'<th scope="row"><span class="name">([^<]*)</span>', body)
+    ]
 
 
 def table_of(page: str) -> list[dict[str, str]]:
@@ -58,7 +60,9 @@ def test_forms_of_both_encodings_give_what_the_interface_gives(client: Any):
         assert [float(one["mm_probability"]) for one in table if one["rank"]] == pytest.approx(
             [one["predicted"] for one in answer["ranked"]]
         )
-        assert [(one["row"], one["mm_status"]) for one in table if not one["rank"]] == [("3", "invalid_smiles")]
+        assert [(one["row"], one["mm_status"]) for one in table if not one["rank"]] == [
+            ("3", "invalid_smiles")
+        ]
         assert "compounds to rank, line 3" in page.text
         assert page.text.count("<svg") >= 3
 
