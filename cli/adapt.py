@@ -22,6 +22,7 @@ from .options import (
     reads_assay,
     refuse_existing,
 )
+from .report import write as write_report
 
 if TYPE_CHECKING:
     from molmeta.adaptreport import AdaptReport
@@ -53,6 +54,9 @@ def adapt(
     reference_only: Annotated[
         bool, typer.Option("--reference-only", help="Leave the weights out; loading needs the same --model.")
     ] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a report here; see `molmeta report`.")
+    ] = None,
     reading: Reading = AS_FOUND,
     json: Json = False,
 ) -> None:
@@ -64,8 +68,9 @@ def adapt(
     from molmeta import adaptation
     from molmeta.data import table
 
-    if out is not None:
-        refuse_existing(out, force)
+    for file in (out, report):
+        if file is not None:
+            refuse_existing(file, force)
     if zero_shot or target_family is not None:
         _adapt_to_nothing(assay, zero_shot, target_family, model, device, out, force, reference_only, json)
         return
@@ -77,12 +82,15 @@ def adapt(
             found, model, device=device, seed=seed, verdict=not no_verdict, head=head, fine_tune=fine_tune
         )
     predictor.save(out, force=force, reference_only=reference_only)
+    if not json:
+        _show(predictor.report)
+    if report is not None:
+        write_report(predictor, report, force=force)
     if json:
         render.json_object(asdict(predictor.report) | {"path": str(out)})
         return
-    _show(predictor.report)
     render.line(f"Saved {out} ({out.stat().st_size / 1e6:.1f} MB), after {predictor.report.seconds:.1f} s")
-    render.line(f"Next: molmeta score {out} LIBRARY")
+    render.line(f"Next: molmeta score {out} LIBRARY, molmeta report {out} LIBRARY")
 
 
 def _adapt_to_nothing(

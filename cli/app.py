@@ -27,6 +27,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .merge import merge
 from .models import models
+from .report import report
 from .score import score
 from .serve import serve
 from .suggest import suggest
@@ -132,5 +133,7 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, merge, suggest, explain, evaluate, train, tune, models, serve):
+for _command in (
+    check, adapt, update, score, merge, suggest, explain, report, serve, evaluate, train, tune, models,
+):  # fmt: skip
     app.command()(_command)
