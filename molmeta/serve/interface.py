@@ -47,7 +47,7 @@ def interface(counter: Counter) -> APIRouter:
     """The routes of the interface."""
     router = APIRouter(prefix=PREFIX)
 
-    @router.get("/models", summary="What there is", responses=documented(403, 421, 500))
+    @router.get("/models", summary="What there is", responses=documented(421, 500))
     def models() -> Offers:
         limits = {
             name: value for name, value in asdict(counter.limits).items() if name in Allowed.model_fields

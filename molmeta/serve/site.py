@@ -23,7 +23,11 @@ _EXAMPLES: Mapping[str, Callable[[], dict[str, str]]] = {
     ACTIVES_AND_INACTIVES.path: examples.classes,
     MEASURED.path: examples.values,
 }
-_SENT = f"POST {PREFIX}/rank\nContent-Type: application/json\n\n{{}}"
+_SENT = (
+    f"POST {PREFIX}/rank\nContent-Type: application/json\n\n{{"
+    + ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in EXAMPLE.items())
+    + "}"
+)
 
 
 def site(counter: Counter, description: Callable[[], dict[str, Any]]) -> APIRouter:
@@ -56,7 +60,7 @@ def site(counter: Counter, description: Callable[[], dict[str, Any]]) -> APIRout
             here="/api",
             described=description(),
             described_at=at,
-            example=_SENT.format(json.dumps(EXAMPLE, indent=1)),
+            example=_SENT,
         )
 
     @router.get("/style.css")

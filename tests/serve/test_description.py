@@ -53,7 +53,9 @@ def test_answers_are_as_described(described: Any, path: str, method: str, mode: 
 
 
 DRUGS = [line.split()[0] for line in assays.path("drugs").read_text(encoding="utf-8").splitlines()]
-NAMED = st.builds(lambda smiles, name: {"smiles": smiles, "name": name}, st.sampled_from(DRUGS), st.text(max_size=50))
+NAMED = st.builds(
+    lambda smiles, name: {"smiles": smiles, "name": name}, st.sampled_from(DRUGS), st.text(max_size=50)
+)
 
 
 @settings(max_examples=15, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
