@@ -29,6 +29,7 @@ from .merge import merge
 from .models import models
 from .report import report
 from .score import score
+from .serve import serve
 from .suggest import suggest
 from .train import train
 from .tune import tune
@@ -132,5 +133,7 @@ def main(
     """
 
 
-for _command in (check, adapt, update, score, merge, suggest, explain, report, evaluate, train, tune, models):
+for _command in (
+    check, adapt, update, score, merge, suggest, explain, report, serve, evaluate, train, tune, models,
+):  # fmt: skip
     app.command()(_command)

@@ -119,6 +119,12 @@ def json_object(content: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False, indent=1) + "\n")
 
 
+def json_line(content: Mapping[str, Any]) -> None:
+    """A JSON object on a line of its own, for who reads while the command runs."""
+    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
 def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _jsonable(item) for key, item in value.items()}

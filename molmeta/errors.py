@@ -41,3 +41,7 @@ class ResourceError(MolmetaError):
     """Disk, memory or accelerator exhausted."""
 
     exit_code = 6
+
+
+class DeadlineError(ResourceError):
+    """Work that takes longer than it may."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -20,7 +21,7 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
-from molmeta.errors import ConfigError, ResourceError
+from molmeta.errors import ConfigError, DeadlineError, ResourceError
 from molmeta.scoring.serving import ONE_THREAD, Failure, Faults, Watch, Work, serve, silent
 
 __all__ = ["Faults", "Watch", "Work", "Workers", "silent"]
@@ -78,8 +79,15 @@ class Workers(Generic[Job, Result]):
         for worker in list(self._workers):
             self._end(worker)
 
+    def stop(self) -> None:
+        """Makes a map that is under way end within a second, with RuntimeError; for any thread."""
+        self._closed = True
+
     def map(
-        self, jobs: Iterable[Job], given: Callable[[Job], Result | None] = lambda job: None
+        self,
+        jobs: Iterable[Job],
+        given: Callable[[Job], Result | None] = lambda job: None,
+        limit: float = math.inf,
     ) -> Iterator[tuple[Job, Result]]:
         """Each job with its result, in order; at most 2 * number jobs are read ahead.
 
@@ -88,9 +96,13 @@ class Workers(Generic[Job, Result]):
         jobs : iterable
         given : callable
             The result of a job that needs no process, else None.
+        limit : float
+            Seconds that a job may take in a process, over all tries.
 
         Raises
         ------
+        DeadlineError
+            A job took longer than the limit.
         ResourceError
             Processes do not start, or die without being at a row.
         Exception
@@ -99,7 +111,7 @@ class Workers(Generic[Job, Result]):
         if self._mapping:
             raise RuntimeError("these workers are at another map; end or close that first")
         self._mapping = True
-        source = _tasks(jobs, given)
+        source = _tasks(jobs, given, limit)
         tasks: deque[_Task[Job, Result]] = deque()
         more = True
         try:
@@ -135,6 +147,8 @@ class Workers(Generic[Job, Result]):
         for worker in list(self._workers):
             if any(handle in ready for handle in worker.handles):
                 self._hear(worker)
+            elif worker.task is not None and worker.task.overdue(waited):
+                self._end(worker)
             elif worker.silence(waited) >= (self._deadline if worker.ready else _START):
                 self._bury(worker, "timeout")
         self._hand_out()
@@ -176,8 +190,9 @@ class Workers(Generic[Job, Result]):
 class _Task(Generic[Job, Result]):
     """A job and what became of it."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, limit: float = math.inf) -> None:
         self.job = job
+        self._limit = self._left = limit  # seconds
         self.faults = Faults()
         self.done = False
         self._result: Result
@@ -194,6 +209,13 @@ class _Task(Generic[Job, Result]):
 
     def fail(self, error: Exception) -> None:
         self._error, self.done = error, True
+
+    def overdue(self, waited: float) -> bool:
+        """Whether it has failed, `waited` seconds after it was asked last, for having taken too long."""
+        self._left -= waited
+        if self._left <= 0:
+            self.fail(DeadlineError(f"it took longer than {self._limit:.3g} s, which is as long as it may"))
+        return self.done
 
     def blame(self, start: int, stop: int, reason: str) -> None:
         """Holds the death of a worker against the rows that it was at."""
@@ -271,11 +293,13 @@ class _Worker(Generic[Job, Result]):
         return code
 
 
-def _tasks(jobs: Iterable[Job], given: Callable[[Job], Result | None]) -> Iterator[_Task[Job, Result]]:
+def _tasks(
+    jobs: Iterable[Job], given: Callable[[Job], Result | None], limit: float
+) -> Iterator[_Task[Job, Result]]:
     """A task per job; where the jobs break off, a failed one is the last."""
     try:
         for job in jobs:
-            task: _Task[Job, Result] = _Task(job)
+            task: _Task[Job, Result] = _Task(job, limit)
             result = given(job)
             if result is not None:
                 task.succeed(result)

@@ -20,7 +20,7 @@ import pytest
 import molmeta.errors
 import molmeta.scoring.serving
 import molmeta.scoring.workers
-from molmeta.errors import ConfigError, InputError, ResourceError
+from molmeta.errors import ConfigError, DeadlineError, InputError, ResourceError
 from molmeta.scoring.workers import Faults, Workers, silent
 
 # Worker processes import the works by this name; they get the path from this process.
@@ -439,3 +439,22 @@ def test_script_with_its_own_work_and_a_guard(tmp_path: Path):
 
 def test_work_in_the_own_process():
     assert works.Rows()([1, 2], Faults(), silent) == [1, 2]
+
+
+def test_a_job_that_takes_too_long_in_all_is_given_up_and_others_are_done():
+    with Workers(works.Slow(rows=100), 1, deadline=5.0) as pool:
+        assert list(pool.map([0.1], limit=5.0)) == [(0.1, 0.1)]
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match=r"longer than 0\.5 s"):
+            list(pool.map([60.0], limit=0.5))
+        assert time.monotonic() - began < 5
+        assert list(pool.map([0.1], limit=5.0)) == [(0.1, 0.1)]
+
+
+def test_a_stop_from_another_thread_ends_a_map():
+    with Workers(works.Slow(rows=1000), 1) as pool:
+        threading.Timer(0.3, pool.stop).start()
+        began = time.monotonic()
+        with pytest.raises(RuntimeError, match="were ended"):
+            list(pool.map([60.0]))
+        assert time.monotonic() - began < 5
