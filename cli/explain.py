@@ -51,12 +51,14 @@ def explain(
     from molmeta.loading import load
 
     if out is not None:
-        picture.check(out)
+        picture.check(out, len(compounds or []))
         refuse_existing(out, force)
         if not compounds:
             raise ConfigError("found no compound to draw; give SMILES or a table of them")
     predictor = load(model, device=device)
     asked = compounds_of(compounds or [], limit)
+    if out is not None:
+        picture.check(out, len(asked.compounds))
     with render.progress("explaining"):
         explained, bad = accounts(predictor, asked.compounds)
         if bad and not explained:

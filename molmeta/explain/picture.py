@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from molmeta.drawing import colour_of, png, structure
+from molmeta.drawing import MOST_ATOMS, colour_of, png, structure
 from molmeta.errors import ConfigError
 from molmeta.explain.account import Account, largest
 from molmeta.explain.captions import LETTERS, caption, explained_quantity
@@ -73,6 +73,8 @@ class Layout:
     def texts(self) -> Iterator[Text]:
         for i, lines in enumerate(self.captions):
             x, y = self.corner(i)
+            if self.accounts[i].atoms.mol.GetNumAtoms() > MOST_ATOMS:
+                yield Text(x + _WIDTH / 2, y + _DRAWN / 2, "too large to draw", "middle", pale=True)
             for number, line in enumerate(lines):
                 at = y + _DRAWN + _LINE * (number + 0.8)
                 yield Text(x + _WIDTH / 2, at, _fitting(line), "middle", number == 0, number > 1)
@@ -111,11 +113,8 @@ def draw(path: Path, accounts: Sequence[Account], predictor: Predictor) -> None:
     ConfigError
         Another ending, or too many compounds.
     """
-    check(path)
-    if len(accounts) > MOST:
-        raise ConfigError(f"{len(accounts)} compounds are too many for one picture; wanted at most {MOST}")
-    name = predictor.name if len(predictor.name) <= LETTERS else predictor.name[: LETTERS - 1] + "…"
-    title = f"{name}: contributions to {explained_quantity(predictor)}"
+    check(path, len(accounts))
+    title = f"{_fitting(predictor.name)}: contributions to {explained_quantity(predictor)}"
     if len(accounts) == 1:
         title = f"Contributions to {explained_quantity(predictor)}"
     lines = [caption(predictor, one) for one in accounts]
@@ -123,10 +122,12 @@ def draw(path: Path, accounts: Sequence[Account], predictor: Predictor) -> None:
     write_whole(path, as_png(layout) if path.suffix.lower() == ".png" else as_svg(layout).encode())
 
 
-def check(path: Path) -> None:
-    """Raises ConfigError for a file whose name does not end as a picture's."""
+def check(path: Path, n: int) -> None:
+    """Raises ConfigError for a file whose name does not end as a picture's, and for too many compounds."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"{path} is no picture; give a file that ends in {' or '.join(SUFFIXES)}")
+    if n > MOST:
+        raise ConfigError(f"{n} compounds are too many for one picture; wanted at most {MOST}")
 
 
 def as_svg(layout: Layout) -> str:
@@ -199,4 +200,5 @@ def _size(one: Text) -> float:
 
 
 def _fitting(text: str) -> str:
-    return text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+    line = " ".join(text.split())
+    return line if len(line) <= LETTERS else line[: LETTERS - 1] + "…"

@@ -43,6 +43,9 @@ def test_a_prior_has_no_labelled_compounds(run, tmp_path):
     assert done.code == 0
     assert "pyrrolopyrimidine" in done.out
     assert "is a prior: no labelled compound carries its predictions" in done.out
+    found = run("explain", model, "Nc1ncnc2[nH]ccc12", "-o", tmp_path / "prior.png", "--json").json
+    assert found["carriers"] == []
+    assert found["atoms"][0]["mm_in_domain"] is None
 
 
 def parsed(path):
@@ -79,9 +82,15 @@ def test_atoms_in_words_numbers_and_pictures(run, tmp_path):
 
 
 def test_a_table_of_compounds_is_one_sheet(run, model, tmp_path):
-    hostile = '"<script>alert(1)</script>&'
+    hostile = '"<script>alert(1)</script>&\nnext'
     library = tmp_path / "library.csv"
-    rows = [("a", "OCCc1ccccc1"), (hostile, "CCCCCCO"), ("c", "C1CC"), ("d", "[nH]1cccc1CCO"), ("e", "CCO")]
+    rows = [
+        ("a", "OCCc1ccccc1"),
+        (hostile, "CCCCCCO"),
+        ("c", "C1CC"),
+        ("d", "[nH]1cccc1CCO" + "C" * 320),
+        ("e", "CCO"),
+    ]
     pd.DataFrame(rows, columns=["id", "smiles"]).to_csv(library, index=False)
     for name in ("sheet.svg", "sheet.png"):
         done = run("explain", model, library, "--limit", 4, "-o", tmp_path / name)
@@ -91,7 +100,7 @@ def test_a_table_of_compounds_is_one_sheet(run, model, tmp_path):
         assert "3 compounds" in done.out
     text = (tmp_path / "sheet.svg").read_text()
     assert "<script" not in text
-    assert hostile in "".join(parsed(tmp_path / "sheet.svg").itertext())
+    assert hostile.replace("\n", " ") in "".join(parsed(tmp_path / "sheet.svg").itertext())
     picture = Image.open(io.BytesIO((tmp_path / "sheet.png").read_bytes()))
     assert picture.size == tuple(
         2 * int(parsed(tmp_path / "sheet.svg").attrib[side]) for side in ("width", "height")
@@ -117,6 +126,7 @@ def test_pictures_are_refused_before_anything_is_done(run, model, tmp_path):
     assert run("explain", model, "CCO", "-o", there, "--force").code == 0
     assert run("explain", model, "CCO", "-o", tmp_path / "x.pdf").code == 2
     assert run("explain", model, "-o", tmp_path / "x.svg").code == 2
+    assert run("explain", model, *["CCO"] * 101, "-o", tmp_path / "x.svg").code == 2
     assert run("explain", model, "no-file.csv").code == 3
     done = run("explain", model, "C1CC", "-o", tmp_path / "x.svg")
     assert done.code == 3
