@@ -288,7 +288,7 @@ def parse() -> argparse.Namespace:
     made.add_argument("data", type=Path, metavar="DATA_DIR")
     made.add_argument("--checkpoint", default="base")
     made.add_argument("--fsmol", type=Path, help="folder of FS-Mol tables")
-    made.add_argument("--assays", type=int, default=40, help="of FS-Mol, at most")
+    made.add_argument("--assays", type=int, default=20, help="of FS-Mol, at most")
     made.add_argument("--labels", type=int, default=48)
     made.add_argument("--compounds", type=int, default=8, help="to explain, of an assay")
     made.add_argument("--out", type=Path)
