@@ -2,8 +2,9 @@
 
     python benchmarks/document.py RESULTS_DIR docs/benchmark.md models/base-fingerprint
 
-Comments in the page name the tables under them: a file of RESULTS_DIR (NAME.json), and what of it. The commands that make the files stand in the page. No table is typed by hand; one whose file is not
-there stays as it is, and is named. Every figure that is made anew goes into `metrics.json` of the model too.
+Comments in the page name the tables under them: a file of RESULTS_DIR (NAME.json), and what of it. The
+commands that make the files stand in the page. No table is typed by hand; one whose file is not there stays
+as it is, and is named. Every figure that is made anew goes into `metrics.json` of the model too.
 """
 
 from __future__ import annotations

@@ -65,10 +65,7 @@ def main() -> None:
     print(means.reset_index().round(3).to_string(index=False))
     if options.out:
         shown = means.reset_index().round(2).astype({"threshold": str, "assays": int})
-        usual = [
-            RARE[_KINDS[kind]] == float(limit)
-            for kind, limit in zip(shown["labels"], shown["threshold"], strict=True)
-        ]
+        usual = [RARE[_KINDS[row.labels]] == float(row.threshold) for row in shown.itertuples()]
         columns = shown.select_dtypes("float").columns
         shown[columns] = shown[columns].map("{:.2f}".format)
         save(options.out, {"usual": shown[usual].to_dict("records"), "all": shown.to_dict("records")})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_every_table_of_figures_names_where_it_comes_from(page: Path) -> None:
     lines = page.read_text(encoding="utf-8").splitlines()
     marks = [line for line in lines if re.fullmatch(r"<!-- \{\{[^}]+\}\} -->", line)]
     named = [
-        line for before, line in zip(lines, lines[1:], strict=False) if line[:1] == "|" and before in marks
+        line for before, line in itertools.pairwise(lines) if line[:1] == "|" and before in marks
     ]
     assert len(named) == len(marks) > 0
 
