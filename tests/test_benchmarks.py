@@ -34,9 +34,7 @@ def test_every_table_of_figures_names_where_it_comes_from(page: Path) -> None:
     """A comment names the results; `benchmarks/document.py` makes the table under it anew."""
     lines = page.read_text(encoding="utf-8").splitlines()
     marks = [line for line in lines if re.fullmatch(r"<!-- \{\{[^}]+\}\} -->", line)]
-    named = [
-        line for before, line in itertools.pairwise(lines) if line[:1] == "|" and before in marks
-    ]
+    named = [line for before, line in itertools.pairwise(lines) if line[:1] == "|" and before in marks]
     assert len(named) == len(marks) > 0
 
 
