@@ -15,8 +15,8 @@ ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
     "calibration", "doctor", "domain", "verdict", "ensemble", "adaptreport", "recipe", "sheet", "notebook",
-    "predictor", "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
-    "summary", "training", "scoring", "suggest", "explain", "report",
+    "predictor", "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores",
+    "evaluation", "summary", "training", "scoring", "suggest", "explain", "report",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(
