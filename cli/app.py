@@ -128,8 +128,8 @@ def main(
     molmeta score MODEL LIBRARY ranks a library with it; molmeta update MODEL NEW_ROWS adds what was
     measured since.
 
-    Exit codes: 0 done, 1 bug, 2 usage, 3 input unusable, 5 refused (the output exists), 6 out of
-    resources, 130 and 143 stopped by a signal.
+    Exit codes: 0 done, 1 bug, 2 usage, 3 input unusable, 4 bad rows with --strict, 5 refused (the output
+    exists), 6 out of resources, 130 and 143 stopped by a signal.
     """
 
 

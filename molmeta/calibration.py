@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.9
 # Compounds that earlier assays count as, beside those of the support set, in what 90 % is.
-_EARLIER = 30.0
+EARLIER = 30.0
 _GAUSSIAN_QUANTILE = 1.6448536269514722  # of |z| at LEVEL
 
 
@@ -151,7 +151,7 @@ class Conformal:
         the scaled normal distribution.
         """
         scale = math.sqrt((10 + float(np.square(z).sum())) / (10 + len(z)))
-        quantile = threshold(np.abs(z), conformity.at(conformity.value, n), LEVEL, _EARLIER)
+        quantile = threshold(np.abs(z), conformity.at(conformity.value, n), LEVEL, EARLIER)
         return cls(scale, quantile if math.isfinite(quantile) else scale * _GAUSSIAN_QUANTILE)
 
     def apply(self, prediction: Prediction) -> Outcome:
@@ -217,8 +217,8 @@ def _fit_sets(logit: Array | None, y: Array, conformity: Conformity) -> tuple[fl
     active, inactive = (conformity.at(t, len(y)) for t in (conformity.active, conformity.inactive))
     score = np.zeros(0) if logit is None else logit - odds
     labels = y[: len(score)]
-    least = -threshold(-score[labels > 0.5], -active, LEVEL, _EARLIER)
-    most = threshold(score[labels < 0.5], inactive, LEVEL, _EARLIER)
+    least = -threshold(-score[labels > 0.5], -active, LEVEL, EARLIER)
+    most = threshold(score[labels < 0.5], inactive, LEVEL, EARLIER)
     return (
         least + odds if math.isfinite(least) else None,
         most + odds if math.isfinite(most) else None,

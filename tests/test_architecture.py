@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[1]
 # are folders of files, which need nothing but the errors.
 ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
-    "heads", "atlas", "conformity", "learner", "checkpoint", "doctor", "bundle", "metrics", "crossvalidation",
-    "calibration", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble", "adaptreport",
-    "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation",
+    "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
+    "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
+    "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation",
     "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring", "suggest",
     "pages", "report", "serve",
 )  # fmt: skip

@@ -36,14 +36,15 @@ def read_assay(
     Parameters
     ----------
     source : path, DataFrame, binary stream or "-" (stdin)
-        .csv .tsv .smi .sdf .parquet, also .gz, told by content; None where `actives` and `inactives` are
-        given.
+        .csv .tsv .smi .sdf .parquet .jsonl, also .gz, told by content; None where `actives` and `inactives`
+        are given.
     name : str or None
         Name of the assay; None: of the file.
     smiles_column, label_column, id_column : str or None
         Column names; None: found by content and name.
     unit : str or None
-        Unit of the values ("nM", "pIC50", ...); rows that state another one are then refused.
+        Unit of the values ("nM", "pIC50", ...); rows that state another one are then refused. None: found;
+        rows that each state their own unit of concentration are converted to one.
     decimal : "." or "," or None
         Decimal sign; None: found.
     censored : "keep-bound" or "drop"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from molmeta.calibration import EARLIER
 from molmeta.data.assay import Assay
 from molmeta.data.replicates import pooled_deviation
 from molmeta.doctor.case import Case, share
@@ -17,7 +18,6 @@ from molmeta.wording import counted
 MOST_COMPOUNDS = 1024
 _FEW = 10
 _FEWEST_FOR_CLASSES = 3
-_OWN_LIMITS = 30  # from so many compounds on, their own errors decide more of a limit than earlier assays do
 _RARE = 0.1
 _NARROW = 1.0  # log units
 _FEWEST_REPEATED = 3  # compounds, to say how much an assay scatters
@@ -61,13 +61,13 @@ def amount(case: Case) -> Iterator[Finding]:
     n = len(case.assay)
     if (few := low_evidence(case.assay)) is not None:
         yield few
-    elif n < _OWN_LIMITS:
+    elif n < EARLIER:
         yield Finding(
             "few_compounds",
             Severity.NOTE,
             f"{n} compounds: what a 90 % interval or prediction set is rests more on earlier assays than on "
             "yours.",
-            f"From {_OWN_LIMITS} compounds on your own decide. The verdict of adapt has a wide standard "
+            f"From {EARLIER:.0f} compounds on your own decide. The verdict of adapt has a wide standard "
             "error here.",
         )
     if n > MOST_COMPOUNDS:

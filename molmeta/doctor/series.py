@@ -21,6 +21,7 @@ _MOST = 0.8
 # ECFP4 bits and a hundredfold difference in potency; counts, which forgive less, are asked for more here.
 ALIKE = 0.7
 _ALIKE_CLASSES = 0.8  # near a threshold, classes change with little
+_MOST_PAIRED = 4096
 _MANY, _SOME = 0.25, 0.05  # of the compounds, where classes and where values change
 _LOG_UNITS = 2.0
 _DEVIATIONS = 2.0  # on scales that are not logarithmic
@@ -62,6 +63,14 @@ def scaffolds(case: Case) -> Iterator[Finding]:
 def cliffs(case: Case) -> Iterator[Finding]:
     """Pairs of compounds that are alike and behave differently."""
     limit = _LOG_UNITS if case.logarithmic else _DEVIATIONS * float(case.assay.values.std())
+    if len(case.assay) > _MOST_PAIRED:
+        yield Finding(
+            "cliffs_not_sought",
+            Severity.NOTE,
+            f"Activity cliffs were not sought: {len(case.assay)} compounds, more than {_MOST_PAIRED}.",
+            "Every compound would have to be compared with every other one.",
+        )
+        return
     alike = _ALIKE_CLASSES if case.classes else ALIKE
     first, second = np.triu(case.similarity >= alike, 1).nonzero()
     pairs = [

@@ -99,7 +99,7 @@ def direction(case: Case) -> Iterator[Finding]:
         yield Finding(
             "direction",
             Severity.NOTE,
-            f"'{case.target.name}' says '{found[0].strip('_')}', and {high} first.",
+            f"'{case.target.name}' says '{found[0].strip('_').replace('_', ' ')}', and {high} first.",
             "If these are the compounds to avoid, give --lower-is-better, so that score puts the others on "
             "top.",
         )

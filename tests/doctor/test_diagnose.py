@@ -154,6 +154,13 @@ def test_activity_cliffs_name_the_pair():
     assert "activity_cliffs" in codes(found(more((pair[0], 9.4), (pair[1], "<7"))))
 
 
+def test_too_many_pairs_are_not_compared(monkeypatch):
+    monkeypatch.setattr("molmeta.doctor.series._MOST_PAIRED", 11)
+    diagnosis = found(HEALTHY)
+    assert "cliffs_not_sought" in codes(diagnosis)
+    assert "no activity cliffs" not in diagnosis.fine
+
+
 def test_classes_balance_and_size():
     rows = [(smiles, int(i == 0)) for i, smiles in enumerate(HEALTHY)]
     assert one(found(rows, "active"), "low_evidence").severity is Severity.SERIOUS
