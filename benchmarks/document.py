@@ -1,13 +1,10 @@
-"""Writes a page of docs/ out of what the benchmarks saved: benchmark.md, families.md, billions.md.
+"""Makes the tables of a page of docs/ anew, out of what the benchmarks saved.
 
     python benchmarks/document.py RESULTS_DIR docs/benchmark.md models/base-fingerprint
 
-RESULTS_DIR holds the JSON files that the marks in the prose, benchmarks/benchmark.md.in, name; the commands
-that make them stand in the document itself. Nothing in it is typed by hand but the prose. Every figure that
-it shows goes into `metrics.json` of the model too.
-
-A page without prose of its own, as docs/how-to/score-a-library.md, gets the tables that marks in comments
-name made anew where they stand, under the comments.
+Comments in the page name the tables under them: a file of RESULTS_DIR (NAME.json), and what of it. The
+commands that make the files stand in the page. No table is typed by hand; one whose file is not there stays
+as it is, and is named. Every figure that is made anew goes into `metrics.json` of the model too.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,12 +59,9 @@ STRATA = {
     "tox21": "Tox21, test tasks",
     "sider": "SIDER, test tasks",
 }
-# {{FILE TABLE STRATUM}} or {{FILE TABLE STRATUM: METRIC}} in the prose, for instance
-# {{fsmol means dev other}}; "wins" in place of "means" for wins of the default; {{FILE TABLE}} for any
-# other list of records; {{shipped models}}.
-_MARK = re.compile(r"^\{\{(\w+) (means|differences|wins) ([^:}]+)(?:: (\w+))?\}\}$", re.M)
-_LIST = re.compile(r"^\{\{(\w+) (\w+)\}\}$", re.M)
-_IN_PLACE = re.compile(r"^<!-- \{\{(\w+) (\w+)\}\} -->\n(?:\|.*\n)*", re.M)
+# {{FILE TABLE STRATUM}} or {{FILE TABLE STRATUM: METRIC}}, for instance {{fsmol means dev other}}; "wins" in
+# place of "means" for wins of the default; {{FILE TABLE}} for any other list of records; {{shipped models}}.
+_MARK = re.compile(r"^<!-- \{\{(\w+) (\w+)(?: ([^:}]+)(?:: (\w+))?)?\}\} -->\n(?:\|.*\n)*", re.M)
 
 
 def main() -> None:
@@ -82,31 +77,36 @@ def main() -> None:
     names = NAMES if options.document.stem == "benchmark" else {}
     figures: dict[str, Any] = {}
 
-    def table(mark: re.Match[str]) -> str:
-        found = json.loads((options.results / f"{mark[1]}.json").read_text(encoding="utf-8"))
+    def table(found: dict[str, Any], mark: re.Match[str]) -> str:
         rows = pd.DataFrame(found["differences" if mark[2] == "wins" else mark[2]])
         rows = rows[rows["metric"] == (mark[4] or rows["metric"].iloc[0])]
         values = ("wins", "n") if mark[2] == "wins" else ("mean", "se")
-        figures[f"{mark[1]} {mark[2]}, {mark[3]}: {rows['metric'].iloc[0]}"] = by_method(
-            rows, mark[3], values
-        )
+        named = f"{mark[1]} {mark[2]}, {mark[3]}: {rows['metric'].iloc[0]}"
+        figures[named] = by_method(rows, mark[3], values)
         return render(rows, mark[3], CELLS[mark[2]], names)
 
-    def records(mark: re.Match[str]) -> str:
+    def anew(mark: re.Match[str]) -> str:
         saved = options.results / f"{mark[1]}.json"
-        shown = shipped_models() if mark[1] == "shipped" else json.loads(saved.read_text("utf-8"))[mark[2]]
-        figures[f"{mark[1]} {mark[2]}"] = shown
-        return listed(shown)
+        if mark[1] == "shipped":
+            found = {"models": shipped_models()}
+        elif saved.exists():
+            found = json.loads(saved.read_text(encoding="utf-8"))
+        else:
+            found = {}
+        if mark[2] not in found and not (mark[2] == "wins" and found):
+            print(f"left as it is: {mark[1]} {mark[2]} {mark[3] or ''}", file=sys.stderr)
+            return mark[0]
+        head = mark[0].splitlines()[0]
+        if mark[3]:
+            return f"{head}\n{table(found, mark)}\n"
+        figures[f"{mark[1]} {mark[2]}"] = found[mark[2]]
+        return f"{head}\n{listed(found[mark[2]])}\n"
 
-    source = Path(__file__).with_name(f"{options.document.name}.in")
-    if source.exists():
-        page = _LIST.sub(records, _MARK.sub(table, source.read_text(encoding="utf-8")))
-    else:
-        marked = options.document.read_text(encoding="utf-8")
-        page = _IN_PLACE.sub(lambda mark: f"<!-- {{{{{mark[1]} {mark[2]}}}}} -->\n{records(mark)}\n", marked)
+    page = _MARK.sub(anew, options.document.read_text(encoding="utf-8"))
     options.document.write_text(page, encoding="utf-8")
-    path = options.model / "metrics.json"
-    content = json.loads(path.read_text(encoding="utf-8")) | {f"docs/{options.document.name}": figures}
+    path, key = options.model / "metrics.json", f"docs/{options.document.name}"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content[key] = content.get(key, {}) | figures
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -31,12 +31,14 @@ from molmeta.data.episode import Labelled
 from molmeta.data.fsmol import read_fsmol
 from molmeta.data.protocol import PROTOCOLS, measured, sample_draws
 from molmeta.data.support import Support
+from molmeta.doubts import RARE
 from molmeta.ensemble import open_ensemble
 from molmeta.fitting import Averaging
 from molmeta.learner import Learner
 from molmeta.units import Kind
 
 WRONG, MOVED = 3, 1.5
+_KINDS: dict[str, Kind] = {"classes": "classification", "values": "regression"}
 THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2)
 
 
@@ -62,7 +64,11 @@ def main() -> None:
     means.insert(0, "assays", table.groupby(["labels", "n", "threshold"])["assay"].nunique())
     print(means.reset_index().round(3).to_string(index=False))
     if options.out:
-        save(options.out, {"doubts": means.reset_index().to_dict("records")})
+        shown = means.reset_index().round(2).astype({"threshold": str, "assays": int})
+        usual = [RARE[_KINDS[row.labels]] == float(row.threshold) for row in shown.itertuples()]
+        columns = shown.select_dtypes("float").columns
+        shown[columns] = shown[columns].map("{:.2f}".format)
+        save(options.out, {"usual": shown[usual].to_dict("records"), "all": shown.to_dict("records")})
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import external
 import numpy as np
@@ -25,8 +26,7 @@ import pandas as pd
 import torch
 from harness import save
 
-from molmeta import learningcurve
-from molmeta.bundle import rounded
+from molmeta import bundle, learningcurve
 from molmeta.checkpoint import load_checkpoint
 from molmeta.data.corpus import Corpus, build_corpus
 from molmeta.data.episode import Labelled
@@ -54,7 +54,13 @@ def main() -> None:
     print(pd.DataFrame(priors).to_string(index=False))
     tested = [row for _, part in table.groupby(["metric", "from"], sort=False) for row in test(part, table)]
     print(pd.DataFrame(tested).to_string(index=False))
-    save(options.out, {"prior": priors, "test": tested, "draws": table.to_dict("records")})
+    tables = {"prior": rounded(priors), "test": rounded(tested)}
+    save(options.out, tables | {"draws": table.to_dict("records")})
+
+
+def rounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With three digits after the point."""
+    return [{k: f"{v:.3f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows]
 
 
 def parse() -> argparse.Namespace:
@@ -70,7 +76,7 @@ def parse() -> argparse.Namespace:
 
 def draws(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Of each assay, size and draw: the measured power, the gap, and the score with n and with 2n."""
-    learner = rounded(load_checkpoint(options.checkpoint))
+    learner = bundle.rounded(load_checkpoint(options.checkpoint))
     needs = frozenset(learner.needs) | {"counts"}
     corpora = {"valid": read_fsmol(options.data / "valid.csv.gz", needs)}
     if options.external:
@@ -165,7 +171,7 @@ def prior(part: pd.DataFrame, metric: str) -> dict[str, object]:
         "spread": spread,
         "scatter of draws": math.sqrt(float(per_draw.mean())),
         "gap, of a perfect score": float((1 - part["score"] / part["perfect"]).mean()),
-        "measured, off by": math.sqrt(float(np.square(part["measured"] - true).mean())),
+        "error of a measured one": math.sqrt(float(np.square(part["measured"] - true).mean())),
         "of which seen": math.sqrt(seen),
         "unseen": math.sqrt(max(float(np.square(part["measured"] - true).mean()) - seen, 0.0)),
         "correlation with the true one": float(np.corrcoef(part["measured"], true)[0, 1]),

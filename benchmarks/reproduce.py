@@ -18,7 +18,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROSE = [Path(__file__).with_name(name) for name in ("benchmark.md.in", "families.md.in", "billions.md.in")]
+_DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [_DOCS / name for name in ("benchmark.md", "families.md", "billions.md")]
 _COMMAND = re.compile(r"^    ((?:molmeta|python) (?:.*\\\n)*.*)$", re.M)
 _NAME = re.compile(r"\b[A-Z]{4,}\b")
 
@@ -31,7 +32,7 @@ def main() -> None:
     made.add_argument("--list", action="store_true", help="show the commands and leave it at that")
     options = made.parse_args()
     paths = dict(pair.split("=", 1) for pair in options.paths)
-    for command in commands("\n".join(page.read_text(encoding="utf-8") for page in PROSE)):
+    for command in commands("\n".join(page.read_text(encoding="utf-8") for page in PAGES)):
         words = [_NAME.sub(lambda m: paths.get(m[0], m[0]), word) for word in shlex.split(command)]
         target = output(words)
         if not re.search(options.only, command) or (target is not None and done(target)):

@@ -3,36 +3,68 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from . import render
-from .options import AS_FOUND, AssayFile, Json, Reading, reads_assay
+from .options import AS_FOUND, AssayFile, Json, Model, Reading, reads_assay
 
 if TYPE_CHECKING:
     from molmeta.data.assay import Assay
+    from molmeta.doctor.diagnosis import Diagnosis, Finding
 
-_SHOWN = 20  # rejected rows on screen; --json lists all
+_SHOWN = 5  # rows or compounds of a finding on screen; --all and --json list them all
+_SHORT = 20  # what is no longer stands in one line with the others
+_STRICT = 4
 
 
 @reads_assay()
-def check(assay: AssayFile = None, reading: Reading = AS_FOUND, json: Json = False) -> None:
-    """Show how an assay file is read.
+def check(
+    assay: AssayFile = None,
+    model: Model = "base",
+    no_model: Annotated[
+        bool, typer.Option("--no-model", help="Leave out what only the model knows: compounds it has met.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 4 where rows are rejected or a finding is serious.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List all rows and compounds of each finding.")
+    ] = False,
+    reading: Reading = AS_FOUND,
+    json: Json = False,
+) -> None:
+    """Examine an assay file: how it is read, what is wrong with it, what that means for a model.
 
-    Which columns and unit were found, what was merged or rejected and why, class balance or range.
+    Findings are serious (a model would mislead), cautions (keep in mind) or notes. Exit codes: 0 usable,
+    3 not usable, 4 with --strict.
     """
+    from molmeta.checkpoint import load_checkpoint
     from molmeta.data import table
+    from molmeta.doctor.examination import diagnose
 
     found = table.read_assay(assay, **reading)
+    diagnosis = diagnose(found, None if no_model else load_checkpoint(model))
     if json:
-        render.json_object(_facts(found))
+        render.json_object(_facts(found, diagnosis))
     else:
-        _show(found)
+        _show(found, diagnosis, None if everything else _SHOWN)
+    if strict and (found.rejected or diagnosis.is_serious):
+        raise typer.Exit(_STRICT)
 
 
-def _facts(assay: Assay) -> dict[str, Any]:
+def _facts(assay: Assay, diagnosis: Diagnosis) -> dict[str, Any]:
+    assert assay.ledger is not None
+    convention = assay.ledger.convention
     return {
         "name": assay.name,
+        "verdict": diagnosis.verdict,
         "target": vars(assay.target),
+        "columns": vars(convention.columns),
+        "decimal": convention.decimal,
+        "decisions": diagnosis.decisions,
         "rows": assay.n_rows,
         "compounds": len(assay),
         "rejected": [
@@ -41,7 +73,9 @@ def _facts(assay: Assay) -> dict[str, Any]:
         "unlabelled": assay.unlabelled,
         "replicates": [rows for rows in assay.replicates if len(rows) > 1],
         "labels": _labels(assay),
-        "flags": _flags(assay),
+        "flags": dict(Counter(flag for molecule in assay.molecules for flag in molecule.flags)),
+        "findings": [asdict(finding) for finding in diagnosis.findings],
+        "fine": diagnosis.fine,
         "notes": assay.notes,
     }
 
@@ -60,31 +94,36 @@ def _labels(assay: Assay) -> dict[str, float]:
     }
 
 
-def _flags(assay: Assay) -> dict[str, int]:
-    return dict(Counter(flag for molecule in assay.molecules for flag in molecule.flags))
-
-
-def _show(assay: Assay) -> None:
-    for note in assay.notes:
-        render.line(note)
-    merged = sum(len(rows) - 1 for rows in assay.replicates)
+def _show(assay: Assay, diagnosis: Diagnosis, most: int | None) -> None:
+    render.line(f"{assay.name}: {diagnosis.verdict}", style="bold")
     render.line()
-    counts: list[tuple[str, str | int | float]] = [
-        ("rows read", assay.n_rows),
-        ("compounds", len(assay)),
-        ("merged replicates", merged),
-        ("without a label", len(assay.unlabelled)),
-        ("rejected", len(assay.rejected)),
-        *_labels(assay).items(),
-        *((f"flag {name}", count) for name, count in _flags(assay).items()),
-    ]
-    render.table([f"assay {assay.name}", assay.target.model_unit or assay.target.kind], counts)
-    if assay.rejected:
+    render.line("How it was read", style="bold")
+    for decision in diagnosis.decisions:
+        render.paragraph(decision, "  ")
+    for finding in diagnosis.findings:
         render.line()
-        shown = assay.rejected[:_SHOWN]
-        rows: list[list[render.Cell]] = [[r.row, r.reason, r.detail, r.text] for r in shown]
-        render.table(["row", "rejected because", "detail", "it holds"], rows)
-        if len(assay.rejected) > _SHOWN:
-            render.line(f"... and {len(assay.rejected) - _SHOWN} more; --json lists them all")
+        _show_finding(finding, most)
+    render.line()
+    if diagnosis.fine:
+        render.paragraph(f"Fine: {', '.join(diagnosis.fine)}.")
+        render.line()
+    unit = assay.target.model_unit or ("classes" if assay.target.kind == "classification" else "values")
+    render.table([f"assay {assay.name}", unit], list(diagnosis.counts.items()))
     render.line()
     render.line(f"Next: molmeta adapt with the same arguments makes a model of {assay.name}")
+
+
+def _show_finding(finding: Finding, most: int | None) -> None:
+    style = {"serious": "bold red", "caution": "yellow"}.get(finding.severity)
+    render.paragraph(f"{finding.severity.upper()}  {finding.sentence}", style=style)
+    render.paragraph(finding.meaning, "  ")
+    shown = [concern.said for concern in finding.concerns[:most]]
+    left = len(finding.concerns) - len(shown)
+    if shown and max(map(len, shown)) <= _SHORT:
+        more = f" and {left} more; --all lists them" if left else ""
+        render.paragraph(", ".join(shown) + more, "    ")
+        return
+    for said in shown:
+        render.line(f"    {said}")
+    if left:
+        render.line(f"    ... and {left} more; --all lists them")

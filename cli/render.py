@@ -10,6 +10,7 @@ import json
 import math
 import re
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,16 @@ def plain(text: str) -> str:
 def line(text: str = "", style: str | None = None) -> None:
     """One line of a result."""
     _console().print(plain(text), style=style)
+
+
+def paragraph(text: str, indent: str = "", style: str | None = None) -> None:
+    """Text in lines of at most 100 characters, or as many as the terminal has."""
+    width = min(100, _console().width)
+    for row in textwrap.wrap(
+        plain(text), width, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    ):  # fmt: skip
+        line(row, style)
 
 
 def page(text: str) -> None:

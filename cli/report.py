@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def report(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Adapted model (.molmeta).")],
     library: Annotated[
-        Path | None, typer.Argument(metavar="[LIBRARY]", help="Table of which the best compounds are shown.")
+        Path | None, typer.Argument(metavar="LIBRARY", help="Table of which the best compounds are shown.")
     ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Default ASSAY.html, here.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Compounds of the library to show.")] = 24,

@@ -16,7 +16,7 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Skips that are to be expected somewhere; with MOLMETA_FAIL_ON_SKIP=1 any other one fails the run.
-EXPECTED_SKIPS = ("FS-Mol tables are not beside the checkout",)
+EXPECTED_SKIPS = ("FS-Mol tables are not beside the checkout", "needs Chromium")
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from molmeta.chem.molecule import Molecule
 from molmeta.chem.smiles import read_smiles
 from molmeta.data.headers import (
+    canonical_unit,
+    is_p_scale,
     plain,
     says_identifier,
     says_relation,
     says_smiles,
     says_unit,
+    unit_in,
 )
 from molmeta.data.labels import RELATIONS, Blank, read_label
 from molmeta.data.sniff import is_structure
@@ -149,9 +152,18 @@ def find_companion(header: Header, label: int, kind: str) -> int | None:
             or plain(name) in (f"{own}_{kind}", f"{own}_{kind}s", f"{stem}_{kind}s", f"{stem}_{kind}")
         )
     ]
+    if kind == "unit" and not named and unit_in(header.names[label]) is None:
+        named = [i for i in range(len(header.names)) if i != label and _holds_units(header.column(i))]
     fitting = [i for i in named if all(map(holds, header.column(i)))]
     exact = [i for i in fitting if plain(header.names[i]).startswith(stem)]
     return next(iter(exact or fitting), None)
+
+
+def _holds_units(cells: Sequence[str]) -> bool:
+    """Whether a column holds units, whatever it is called; one letter alone may be anything."""
+    found = set(cells)
+    known = all(canonical_unit(cell) is not None or is_p_scale(cell) for cell in found)
+    return known and any(len(cell) > 1 for cell in found)
 
 
 def relation_of(text: str) -> int | None:

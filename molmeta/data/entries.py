@@ -15,7 +15,7 @@ from molmeta.data.columns import (
 )
 from molmeta.data.delimited import Row
 from molmeta.data.headers import plain
-from molmeta.data.labelcolumn import find_label, other_labels
+from molmeta.data.labelcolumn import check_signs, find_label, other_labels
 from molmeta.data.ledger import Wanted
 from molmeta.data.measure import Cell
 from molmeta.data.raw import RawTable, Tables, open_table
@@ -81,6 +81,7 @@ def labelled_entries(
     smiles = find_smiles(header, wanted.smiles, table.structure)
     label = find_label(header, smiles, wanted.label)
     unit, relation = (find_companion(header, label, kind) for kind in ("unit", "relation"))
+    check_signs(header, label, relation)
     taken = [i for i in (smiles, label, unit, relation) if i is not None]
     identifier = find_identifier(header, taken, wanted.identifier)
 

@@ -39,7 +39,7 @@ _ACCESSORY = re.compile(
 _IDENTIFIER = re.compile(
     r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
     r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$|"
-    r"^(?:substanz|verbindung|wirkstoff|probe|.*nummer|bezeichnung)$"
+    r"^(?:substanz|verbindung|wirkstoff|probe|.*nummer|bezeichnung|compose|nom|nombre|compuesto)$"
 )
 _DESCRIPTION = re.compile(
     r"^(?:mw|mwt|mol_?w(?:t|eight)|mol(?:ecular)?_?(?:weight|formula|mass)|formula|[acxm]logp|t?psa|hb[ad]|rotb|qed|num_.*|"
@@ -173,7 +173,8 @@ def unit_in(name: str) -> str | None:
     ['nM', 'uM', 'nM', 'pIC50', '%', 'logD', None]
     """
     if _P_SCALE.search(plain(name)):
-        return next((word for word in re.split(r"[\s_(\[]+", name) if _P_UNIT.match(word)), name.strip())
+        words = (word.rstrip(")]},;:") for word in re.split(r"[\s_(\[]+", name))
+        return next((word for word in words if _P_UNIT.match(word)), name.strip())
     if (match := re.search(r"(?:^|[\s_(\[])(log[\s_]?[a-zA-Z0-9]*)", name, re.I)) is not None:
         return match[1]
     for inside in re.findall(r"[(\[{]([^)\]}]*)[)\]}]", name):

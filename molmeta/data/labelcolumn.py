@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
-from molmeta.data.columns import Header
+from molmeta.data.columns import Header, relation_of
 from molmeta.data.headers import is_p_scale, label_rank, plain, says_potency, unit_in
 from molmeta.data.labels import Blank, Label, read_label
 from molmeta.errors import InputError
+
+_SAME = 0.05  # how much logarithms of one column may differ from another by rounding
 
 
 def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
@@ -83,6 +86,41 @@ def _readable(cells: Sequence[str]) -> int:
 
 def _without_twins(header: Header, columns: list[int]) -> list[int]:
     """Leave pIC50 and logIC50 out where IC50 with its unit, and so with its signs, is there as well."""
+    # In ChEMBL's own tables, "value" is what was published and "standard_value" the same in one unit.
+    if any(plain(header.names[i]) == "standard_value" for i in columns):
+        columns = [i for i in columns if plain(header.names[i]) != "value"]
     first = {i: plain(header.names[i]).split("_")[0] for i in columns}
     stated = {first[i] for i in columns if unit_in(header.names[i])}
     return [i for i in columns if re.sub("^(?:p|log)", "", first[i], count=1) not in stated - {first[i]}]
+
+
+def check_signs(header: Header, label: int, relation: int | None) -> None:
+    """Stop where labels are the logarithms of another column, and signs may be those of either.
+
+    "> 10000" nM is "< 5" on the p-scale: a sign that stands beside both cannot be read.
+
+    Raises
+    ------
+    InputError
+        With the column to take instead.
+    """
+    if relation is None or not any(relation_of(row[relation]) for row in header.sample if row[label].strip()):
+        return
+    own = [_number(row[label]) for row in header.sample]
+    for i in range(len(header.names)):
+        if i == label:
+            continue
+        pairs = [(p, x) for p, row in zip(own, header.sample, strict=True)
+                 if p is not None and (x := _number(row[i])) is not None and x > 0]  # fmt: skip
+        sums = [p + math.log10(x) for p, x in pairs]
+        if len(sums) > 2 and max(sums) - min(sums) < _SAME and len({p for p, _ in pairs}) > 1:
+            raise InputError(
+                f"{header.file} has signs such as '>' in '{header.names[relation]}', which may be those of "
+                f"'{header.names[label]}' or of '{header.names[i]}', whose logarithm it is: give "
+                f"--label-column '{header.names[i]}' (with its --unit), or leave the column of signs out"
+            )
+
+
+def _number(cell: str) -> float | None:
+    found = read_label(cell)
+    return found.value if isinstance(found, Label) and found.form != "class" else None

@@ -15,9 +15,12 @@ _UNDECIDED = (
     "- -- . ? nan na n/a <na> #n/a none null nil nat missing nd n.d. n.d nt n.t. n.b. unklar"
 )
 # English first; what other languages say in Latin script is close enough to leave no doubt.
-_ACTIVE = "active actives act true t yes y positive pos hit + toxic aktiv wirksam positiv ja toxisch actif"
+_ACTIVE = (
+    "active actives act true t yes y positive pos hit + toxic aktiv wirksam positiv ja toxisch actif activo"
+)
 _INACTIVE = (
-    "inactive inactives inact false f no n negative neg decoy nontoxic inaktiv unwirksam negativ nein inactif"
+    "inactive inactives inact false f no n negative neg decoy nontoxic "
+    "inaktiv unwirksam negativ nein inactif inactivo"
 )
 _MISSING = "not determined,not tested,not measured,nicht bestimmt,nicht getestet,nicht gemessen"
 BLANK = frozenset(["", *_MISSING.split(","), *_UNDECIDED.split()])
@@ -108,6 +111,7 @@ def read_label(text: str, decimal: str = ".") -> Reading:
     'it is not a finite number'
     """
     cell = text.strip(" \t\r\n\u00a0\ufeff").replace("−", "-")
+    cell = cell.removeprefix("'")  # by which spreadsheets mark a number as text
     word = cell.lower()
     if word in BLANK:
         return Blank(cell)

@@ -99,6 +99,8 @@ def _delimited(source: Source) -> RawTable:
     lines: Iterator[tuple[int, str]] = enumerate(text_lines(source), 1)
     first, lines = ahead(lines, lambda seen: len(seen) >= 2 * SAMPLE)
     skipped, stated = prelude(first)
+    if passed := [text for _, text in first[:skipped] if text.strip() and not text.startswith(("#", "sep="))]:
+        source.notes.append(f"passed over before the table: '{passed[0].strip()[:60]}'")
     first, lines = first[skipped:], itertools.islice(lines, skipped, None)
     if not first:
         return _empty(source)

@@ -26,18 +26,35 @@ _EXTENSION = re.compile(r" \|[^|]*\|")  # of CXSMILES; the bars and commas in it
 def prelude(lines: Lines) -> tuple[int, str | None]:
     """How many lines stand before the table, and the delimiter that a "sep=" line states.
 
-    Comments (#) and blank lines are passed over; a "#smiles ..." line is the header itself.
+    Comments (#), blank lines and a title with a blank line under it are passed over; a "#smiles ..." line is
+    the header itself.
 
     >>> prelude([(1, "# from the plate reader"), (2, "sep=;"), (3, "smiles;y")])
     (2, ';')
     """
     stated = None
+    titles = _titles(lines)
     for skipped, (_, text) in enumerate(lines):
         if (match := _SEPARATOR.fullmatch(text)) is not None:
             stated = match[1]
-        elif text.strip() and not (text.startswith("#") and not _names_smiles(text)):
+        elif skipped >= titles and text.strip() and not (text.startswith("#") and not _names_smiles(text)):
             return skipped, stated
     return len(lines), stated
+
+
+def _titles(lines: Lines) -> int:
+    """How many lines a title takes: one without a delimiter, then a blank one, then a table."""
+    texts = [text.strip() for _, text in lines]
+    start = next((i for i, text in enumerate(texts) if text), 0)
+    if not texts[start + 1 :] or texts[start + 1] or _delimited(texts[start]) or texts[start].startswith("#"):
+        return 0
+    body = next((i for i in range(start + 1, len(texts)) if texts[i]), None)
+    structure = is_structure(texts[start].split(maxsplit=1)[0]) if texts[start] else True
+    return 0 if body is None or structure or not _delimited(texts[body]) else body
+
+
+def _delimited(text: str) -> bool:
+    return any(delimiter in text for delimiter in DELIMITERS)
 
 
 def _names_smiles(text: str) -> bool:

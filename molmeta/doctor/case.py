@@ -20,11 +20,12 @@ from molmeta.data.headers import is_logarithmic
 from molmeta.data.labels import Label
 from molmeta.data.ledger import Ledger
 from molmeta.data.replicates import Group, classes_disagree, values_disagree
-from molmeta.doctor.diagnosis import Concern
+from molmeta.doctor.diagnosis import Concern, Severity
 from molmeta.learner import Learner
 from molmeta.units import Target
 
 _KEPT = 200  # characters of a structure that a ledger keeps; of a longer one, the flags are not known
+_TWENTIETH = 0.05
 _SIGNS = {-1: "<", 0: "", 1: ">"}
 
 
@@ -98,13 +99,24 @@ class Case:
 
     def label(self, i: int) -> str:
         """Class or value of a compound."""
-        if self.classes:
-            return "active" if self.assay.values[i] else "inactive"
-        return f"{_SIGNS[int(self.assay.relations[i])]}{self.assay.values[i]:.3g}"
+        return self._said(float(self.assay.values[i]), int(self.assay.relations[i]))
 
     def labelled(self, i: int) -> str:
         """A compound with its label."""
         return f"{self.name(i)} {self.label(i)}"
+
+    def measured(self, group: Group) -> Concern:
+        """A compound with the labels of its rows."""
+        names = dict.fromkeys(m.identifier for m in self.ledger.measurements if m.row in group.rows)
+        called = "/".join(name for name in names if name) or group.smiles[:60]
+        labels = ", ".join(self._said(label.value, label.relation) for label in group.labels)
+        rows = ", ".join(map(str, group.rows))
+        return Concern(f"{called}: {labels} (rows {rows})", group.rows, (group.smiles,))
+
+    def _said(self, value: float, relation: int) -> str:
+        if self.classes:
+            return "active" if value else "inactive"
+        return f"{_SIGNS[relation]}{value:.3g}"
 
     def concern(self, compounds: Sequence[int], said: str = "") -> Concern:
         """Compounds of the assay, as one concern."""
@@ -129,10 +141,20 @@ class Case:
         return "log units" if self.logarithmic else self.target.unit or "units"
 
 
-def share(part: int, whole: int) -> str:
+def share(part: int, whole: int, noun: str) -> str:
     """A part of a whole, with its percentage.
 
-    >>> share(3, 40)
-    '3 of 40 (8 %)'
+    >>> share(3, 40, "rows")
+    '3 of 40 rows (8 %)'
     """
-    return f"{part} of {whole} ({part / max(whole, 1):.0%})".replace("%)", " %)")
+    percent = 100 * part / max(whole, 1)
+    return f"{part} of {whole} {noun} ({'<1' if 0 < percent < 1 else f'{percent:.0f}'} %)"
+
+
+def rather(severity: Severity, part: int, whole: int) -> Severity:
+    """A severity, but a note where less than a twentieth of the whole is concerned.
+
+    >>> rather(Severity.CAUTION, 1, 200).value, rather(Severity.CAUTION, 1, 10).value
+    ('note', 'caution')
+    """
+    return Severity.NOTE if part < _TWENTIETH * whole else severity

@@ -93,6 +93,11 @@ class Diagnosis:
         return tuple(finding for finding in self.findings if finding.severity is severity)
 
     @property
+    def is_serious(self) -> bool:
+        """Whether a model of the assay as it stands would mislead."""
+        return bool(self.of(Severity.SERIOUS))
+
+    @property
     def verdict(self) -> str:
         """The whole in one line.
 

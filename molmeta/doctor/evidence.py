@@ -20,6 +20,7 @@ _FEWEST_FOR_CLASSES = 3
 _OWN_LIMITS = 30  # from so many compounds on, their own errors decide more of a limit than earlier assays do
 _RARE = 0.1
 _NARROW = 1.0  # log units
+_FEWEST_REPEATED = 3  # compounds, to say how much an assay scatters
 _NOISY, _DROWNED = 0.25, 0.5
 
 
@@ -29,11 +30,11 @@ def low_evidence(assay: Assay) -> Finding | None:
     if assay.target.kind == "classification":
         fewest, wanted = _rarer(assay), 2
         enough = n >= _FEW and fewest >= _FEWEST_FOR_CLASSES
-        said = f"{n} compounds, {fewest} of the rarer class; only a first guess"
+        said = f"{n} compounds, {fewest} of the rarer class; only a first guess."
     else:
         fewest, wanted = int((assay.relations == 0).sum()), 4
         enough = fewest >= _FEW
-        said = f"{counted(fewest, 'exact value')}, too few to tell from them how wide an interval must be"
+        said = f"{counted(fewest, 'exact value')}, too few to tell from them how wide an interval must be."
     if enough:
         return None
     if fewest < wanted:
@@ -52,7 +53,7 @@ def warnings(assay: Assay) -> Iterator[str]:
     """What `adapt` warns of, one line each: code and sentence."""
     for finding in (low_evidence(assay), single_scaffold(assay)):
         if finding is not None:
-            yield f"{finding.code}: {finding.sentence}"
+            yield f"{finding.code}: {finding.sentence[0].lower()}{finding.sentence[1:].rstrip('.')}"
 
 
 def amount(case: Case) -> Iterator[Finding]:
@@ -89,7 +90,7 @@ def balance(case: Case) -> Iterator[Finding]:
     yield Finding(
         "rare_class",
         Severity.CAUTION,
-        f"{share(fewest, n)} compounds are {rare}.",
+        f"Only {share(fewest, n, 'compounds')} {'is' if fewest == 1 else 'are'} {rare}.",
         "Probabilities stay close to that share. Go by the order of compounds and by enrichment, not by "
         "calls.",
     )
@@ -100,7 +101,8 @@ def spread(case: Case) -> Iterator[Finding]:
     if case.classes or len(case.exact) < 2:
         return
     span, variance = float(np.ptp(case.exact)), float(np.var(case.exact, ddof=1))
-    noise = pooled_deviation(case.groups)
+    several = sum(len(group.rows) > 1 for group in case.groups)
+    noise = pooled_deviation(case.groups) if several >= _FEWEST_REPEATED else None
     lost = min(1.0, noise**2 / variance) if noise and variance else 0.0
     if lost > _NOISY:
         yield Finding(

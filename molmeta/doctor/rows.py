@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,17 +25,15 @@ def rejected(case: Case) -> Iterator[Finding]:
     if not found:
         return
     part = len(found) / max(case.assay.n_rows, 1)
+    many = part > _MANY_REJECTED and len(found) > 1
+    severity = Severity.SERIOUS if part > _MOST_REJECTED else Severity.CAUTION if many else Severity.NOTE
     reasons = ", ".join(
         f"{count} {reason}" for reason, count in Counter(r.reason for r in found).most_common()
     )
     yield Finding(
         "rejected_rows",
-        Severity.SERIOUS
-        if part > _MOST_REJECTED
-        else Severity.CAUTION
-        if part > _MANY_REJECTED
-        else Severity.NOTE,
-        f"{share(len(found), case.assay.n_rows)} rows are rejected: {reasons}.",
+        severity,
+        f"Rejected: {share(len(found), case.assay.n_rows, 'rows')}: {reasons}.",
         "They are left out, nothing else changes. Mend their cells and read the file again if you need them"
         + (
             "; so many mean that a column or the format is not what it seems."
@@ -57,7 +56,7 @@ def unlabelled(case: Case) -> Iterator[Finding]:
     yield Finding(
         "unlabelled_rows",
         Severity.CAUTION if most else Severity.NOTE,
-        f"{share(len(rows), case.assay.n_rows)} rows have a structure and no label.",
+        f"No label: {share(len(rows), case.assay.n_rows, 'rows')}.",
         "They teach the model nothing; score them with it afterwards."
         + (" Is the label column the right one? --label-column names another." if most else ""),
         tuple(Concern(f"row {row}", (row,)) for row in rows),
@@ -80,22 +79,21 @@ def several_assays(case: Case) -> Iterator[Finding]:
 def conflicts(case: Case) -> Iterator[Finding]:
     """Compounds whose rows disagree, and how that was settled."""
     kept = dict(zip((one.smiles for one in case.assay.molecules), range(len(case.assay)), strict=True))
-    clashes = [group for group in disagreement(case.groups, case.target) if len(group.rows) > 1]
+    clashes = disagreement(case.groups, case.target)
     if not clashes:
         return
     what = (
-        "rows of both classes"
+        "Rows of both classes"
         if case.classes
-        else "replicates more than one log unit apart"
+        else "Replicates more than one log unit apart"
         if case.logarithmic
-        else "replicates more than one standard deviation of the assay apart"
+        else "Replicates more than one standard deviation of the assay apart"
     )
     many = len(clashes) > max(2, _MANY_CLASHES * len(case.groups))
-    have = "has" if len(clashes) == 1 else "have"
     yield Finding(
         "conflicts",
         Severity.SERIOUS if many else Severity.CAUTION,
-        f"{counted(len(clashes), 'compound')} of {len(case.groups)} {have} {what}.",
+        f"{what}: {share(len(clashes), len(case.groups), 'compounds')}.",
         "A wrong label weighs much among few. Look these rows up; --conflicts drop leaves such compounds "
         "out, --conflicts stop refuses the file.",
         tuple(_clash(case, group, kept.get(group.smiles)) for group in clashes),
@@ -104,9 +102,8 @@ def conflicts(case: Case) -> Iterator[Finding]:
 
 def _clash(case: Case, group: Group, compound: int | None) -> Concern:
     settled = "left out" if compound is None else f"taken as {case.label(compound)}"
-    names = dict.fromkeys(m.identifier for m in case.ledger.measurements if m.row in group.rows)
-    called = "/".join(name for name in names if name)
-    return Concern(f"{called} {group.describe()}: {settled}".strip(), group.rows, (group.smiles,))
+    one = case.measured(group)
+    return replace(one, said=f"{one.said}: {settled}")
 
 
 def replicates(case: Case) -> Iterator[Finding]:
@@ -121,9 +118,9 @@ def replicates(case: Case) -> Iterator[Finding]:
     yield Finding(
         "replicates",
         Severity.NOTE,
-        f"{rows} rows are replicates of {counted(len(several), 'compound')}{repeats}.",
+        f"Replicates: {rows} rows of {counted(len(several), 'compound')}{repeats}.",
         f"Each compound counts once, with {how}. No model predicts a compound better than it is measured.",
-        tuple(Concern(group.describe(), group.rows, (group.smiles,)) for group in several),
+        tuple(map(case.measured, several)),
     )
 
 
@@ -136,11 +133,10 @@ def names(case: Case) -> Iterator[Finding]:
     clashes = {name: compounds for name, compounds in found.items() if len(compounds) > 1}
     if not clashes:
         return
-    names = "identifier stands" if len(clashes) == 1 else "identifiers stand"
     yield Finding(
         "shared_names",
         Severity.CAUTION,
-        f"{len(clashes)} {names} for more than one structure.",
+        f"One name for several structures: {counted(len(clashes), 'name')}.",
         "One of the structures may be a mistake, or the column does not name compounds "
         "(--id-column gives another). Predictions go by structure, never by name.",
         tuple(

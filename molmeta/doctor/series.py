@@ -13,12 +13,15 @@ from molmeta.chem.molecule import Molecule
 from molmeta.data.assay import Assay
 from molmeta.doctor.case import Case, share
 from molmeta.doctor.diagnosis import Concern, Finding, Severity
+from molmeta.wording import counted
 
 _FEW = 10
 _MOST = 0.8
 # Source of the limits of a cliff: Stumpfe and Bajorath 2012 take pairs of a Tanimoto similarity of .55 on
 # ECFP4 bits and a hundredfold difference in potency; counts, which forgive less, are asked for more here.
 ALIKE = 0.7
+_ALIKE_CLASSES = 0.8  # near a threshold, classes change with little
+_MANY, _SOME = 0.25, 0.05  # of the compounds, where classes and where values change
 _LOG_UNITS = 2.0
 _DEVIATIONS = 2.0  # on scales that are not logarithmic
 
@@ -31,7 +34,7 @@ def single_scaffold(assay: Assay) -> Finding | None:
     return Finding(
         "single_scaffold",
         Severity.CAUTION,
-        f"all {n} compounds share one scaffold; the model speaks for that series only",
+        f"All {n} compounds share one scaffold; the model speaks for that series only.",
         "Compounds of other series will be marked as out of the domain. Measure a few of them, if you mean "
         "to leave the series.",
     )
@@ -51,7 +54,7 @@ def scaffolds(case: Case) -> Iterator[Finding]:
     yield Finding(
         "main_scaffold",
         Severity.NOTE,
-        f"{share(most, n)} compounds have {what}.",
+        f"{share(most, n, 'compounds')} with {what}.",
         "The model speaks for that series first. Predictions beyond it rest on the few others.",
     )
 
@@ -59,7 +62,8 @@ def scaffolds(case: Case) -> Iterator[Finding]:
 def cliffs(case: Case) -> Iterator[Finding]:
     """Pairs of compounds that are alike and behave differently."""
     limit = _LOG_UNITS if case.logarithmic else _DEVIATIONS * float(case.assay.values.std())
-    first, second = np.triu(case.similarity >= ALIKE, 1).nonzero()
+    alike = _ALIKE_CLASSES if case.classes else ALIKE
+    first, second = np.triu(case.similarity >= alike, 1).nonzero()
     pairs = [
         (i, j)
         for i, j in zip(first.tolist(), second.tolist(), strict=True)
@@ -69,11 +73,12 @@ def cliffs(case: Case) -> Iterator[Finding]:
         return
     pairs.sort(key=lambda pair: -_gap(case, *pair) - float(case.similarity[pair]))
     jump = "the other class" if case.classes else f"a difference of more than {limit:.2g} {case.unit}"
-    partners = "pair has" if len(pairs) == 1 else "pairs have"
+    touched = len({i for pair in pairs for i in pair})
     yield Finding(
         "activity_cliffs",
-        Severity.CAUTION,
-        f"{len(pairs)} {partners} a similarity of at least {ALIKE} and {jump} (activity cliffs).",
+        Severity.NOTE if touched < (_MANY if case.classes else _SOME) * len(case.assay) else Severity.CAUTION,
+        f"Activity cliffs: {counted(len(pairs), 'pair')} with a similarity of at least {alike} and {jump}; "
+        f"{share(touched, len(case.assay), 'compounds')}.",
         "Models rank alike what looks alike, so one of each pair will be predicted wrong. Measure again what "
         "you doubt; a cliff that is real tells more about the target than the compounds around it.",
         tuple(_cliff(case, *pair) for pair in pairs),

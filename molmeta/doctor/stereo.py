@@ -9,8 +9,9 @@ from collections.abc import Hashable, Iterator, Sequence
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
-from molmeta.doctor.case import Case, share
+from molmeta.doctor.case import Case, rather, share
 from molmeta.doctor.diagnosis import Concern, Finding, Severity
+from molmeta.wording import counted
 
 _OPEN = Chem.StereoSpecified.Unspecified
 _MARK = re.compile(r"@|[/\\]")
@@ -37,11 +38,10 @@ def undefined(case: Case) -> Iterator[Finding]:
     yield Finding(
         "undefined_stereo",
         Severity.NOTE,
-        f"{share(len(centres), len(case.assay))} compounds leave {sum(centres.values())} stereo centres or "
-        "double bonds open.",
+        f"Open stereo centres or double bonds: {share(len(centres), len(case.assay), 'compounds')}.",
         "Such a compound counts as one of its own, apart from its stereoisomers. Draw what was measured, as "
         "far as you know it; racemates may stay as they are.",
-        tuple(case.concern([i], f"{case.labelled(i)}: {n} open") for i, n in centres.items()),
+        tuple(case.concern([i], f"{case.name(i)} ({n})") for i, n in centres.items()),
     )
 
 
@@ -57,8 +57,8 @@ def lost(case: Case) -> Iterator[Finding]:
     yield Finding(
         "stereo_lost",
         Severity.NOTE,
-        f"{share(len(found), len(case.ledger.measurements))} labelled rows mark stereochemistry where there "
-        "is none, or only in a counterion.",
+        "Stereochemistry marked where there is none, or only in a counterion: "
+        f"{share(len(found), len(case.ledger.measurements), 'labelled rows')}.",
         "The marks are left out. Where you meant a centre, look at the structure: a substituent may be "
         "missing.",
         tuple(found),
@@ -76,7 +76,7 @@ def stereoisomers(case: Case) -> Iterator[Finding]:
         yield Finding(
             "stereoisomers_differ",
             Severity.CAUTION,
-            f"{len(apart)} sets of stereoisomers have different labels.",
+            f"Stereoisomers with different labels: {counted(len(apart), 'set')}.",
             "They are kept apart: what the model reads has their configuration, but few compounds teach "
             "little about it. Check that each configuration is the one that was measured.",
             tuple(map(case.concern, apart)),
@@ -85,7 +85,7 @@ def stereoisomers(case: Case) -> Iterator[Finding]:
         yield Finding(
             "stereoisomers",
             Severity.NOTE,
-            f"{len(rest)} sets of compounds differ in their stereochemistry alone, with like labels.",
+            f"Stereoisomers with like labels: {counted(len(rest), 'set')}.",
             "Each counts as a compound of its own. If they are one sample, drawn with and without its "
             "configuration, draw it alike so that the values are merged.",
             tuple(map(case.concern, rest)),
@@ -106,8 +106,8 @@ def tautomers(case: Case) -> Iterator[Finding]:
         return
     yield Finding(
         "tautomers",
-        Severity.CAUTION,
-        f"{len(found)} sets of compounds may be one compound each, drawn as different tautomers.",
+        rather(Severity.CAUTION, sum(map(len, found)), len(mols)),
+        f"One compound drawn as several tautomers, perhaps: {counted(len(found), 'set')}.",
         "They are not merged, since tautomers are no replicates for certain. Draw them alike if they are.",
         tuple(map(case.concern, found)),
     )

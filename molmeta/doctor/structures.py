@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from molmeta.doctor.case import Case, share
+from molmeta.doctor.case import Case, rather, share
 from molmeta.doctor.diagnosis import Concern, Finding, Severity
 from molmeta.wording import counted
 
@@ -22,48 +22,48 @@ class _Meaning:
 _FLAGS = {
     "mixture": _Meaning(
         Severity.CAUTION,
-        "hold two different organic parts of one size",
+        "Two different organic parts of one size",
         "One part is taken and the other left out. Give the part that was measured, or leave the row out.",
     ),
     "unseen_element": _Meaning(
         Severity.CAUTION,
-        "hold an element that no compound of meta-training has",
+        "An element that no compound of meta-training has",
         "The model knows nothing of it and reads the rest of the compound. Do not trust such predictions.",
     ),
     "above_900_da": _Meaning(
         Severity.CAUTION,
-        "are heavier than 900 Da",
+        "Heavier than 900 Da",
         "Meta-training had small molecules. A peptide or macrocycle is read, but nothing was learned of its "
         "like.",
     ),
     "standardize_failed": _Meaning(
         Severity.CAUTION,
-        "could not be standardized and are used as they are written",
+        "Not standardized, used as written",
         "Salts and charges stay in these, so that they match neither replicates nor library rows.",
     ),
     "cxsmiles_dropped": _Meaning(
         Severity.NOTE,
-        "carry a CXSMILES extension, which is not read",
+        "A CXSMILES extension, which is not read",
         "Marks such as 'racemic' or 'or1' are lost; the structure counts as it is drawn.",
     ),
     "repaired_phosphorus": _Meaning(
         Severity.NOTE,
-        "have a phosphorus acid written with an impossible valence, which is mended",
+        "Phosphorus acids with an impossible valence, which is mended",
         "A hydrogen is moved to an oxygen. Look at the structure if phosphorus matters to you.",
     ),
     "isotope_removed": _Meaning(
         Severity.NOTE,
-        "are labelled with isotopes, which are left out",
+        "Isotopes, which are left out",
         "A deuterated compound counts as a replicate of the plain one.",
     ),
     "salt_stripped": _Meaning(
         Severity.NOTE,
-        "are salts or solvates, of which the parent is taken",
+        "Salts or solvates, of which the parent is taken",
         "Salt and parent count as one compound. Where the values depend on the counterion, leave one out.",
     ),
     "neutralized": _Meaning(
         Severity.NOTE,
-        "are written with charges that are neutralized",
+        "Charges, which are neutralized",
         "Charged and neutral forms count as one compound.",
     ),
 }
@@ -84,8 +84,8 @@ def treated(case: Case) -> Iterator[Finding]:
         if concerns := flagged.get(flag):
             yield Finding(
                 flag,
-                meaning.severity,
-                f"{share(len(concerns), len(measured))} labelled rows {meaning.said}.",
+                rather(meaning.severity, len(concerns), len(measured)),
+                f"{meaning.said}: {share(len(concerns), len(measured), 'labelled rows')}.",
                 meaning.meaning,
                 tuple(concerns),
             )
@@ -114,8 +114,7 @@ def known(case: Case) -> Iterator[Finding]:
     yield Finding(
         "known_compounds",
         Severity.CAUTION if most else Severity.NOTE,
-        f"{share(len(found), n)} compounds were in the meta-training of {case.learner.name}, in other "
-        "assays.",
+        f"In the meta-training of {case.learner.name}, in other assays: {share(len(found), n, 'compounds')}.",
         "Predictions of such compounds are better than of compounds that nobody has measured"
         + (", so the verdict of adapt is brighter than what your new compounds will get." if most else "."),
         tuple(case.concern([i], case.name(i)) for i in found),

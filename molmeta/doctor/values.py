@@ -37,7 +37,8 @@ def bounds(case: Case) -> Iterator[Finding]:
     yield Finding(
         "bounds",
         severity,
-        f"{share(len(at), len(case.assay))} values are bounds, such as {case.label(at[0])}.",
+        f"Bounds in place of exact values: {share(len(at), len(case.assay), 'compounds')}, such as "
+        f"{case.label(at[0])}.",
         "They are learned as the values that bound them, and intervals are fitted on the exact ones. "
         + (
             "With so many, classes say more: --active-if '>= 6' makes them."
@@ -62,7 +63,7 @@ def piled(case: Case) -> Iterator[Finding]:
         yield Finding(
             "unmarked_bounds",
             Severity.CAUTION,
-            f"{share(len(at), len(case.assay))} compounds have exactly the {which} value, {extreme:.4g}.",
+            f"Exactly the {which} value, {extreme:.4g}: {share(len(at), len(case.assay), 'compounds')}.",
             "That looks like the end of the measured range, with the sign '>' or '<' left out. Write the "
             "sign, so that they count as bounds.",
             tuple(case.concern([i]) for i in at),
@@ -81,8 +82,8 @@ def scale(case: Case) -> Iterator[Finding]:
     yield Finding(
         "implausible_values",
         Severity.SERIOUS if most else Severity.CAUTION,
-        f"{counted(len(odd), 'compound')} {'is' if len(odd) == 1 else 'are'} outside of what is measured as "
-        f"a potency (p-values of {low:g} to {high:g}).",
+        f"Potencies that no assay measures (p-values below {low:g} or above {high:g}): "
+        f"{share(len(odd), len(case.assay), 'compounds')}.",
         "The unit may be another one (nM for µM?), or concentrations stand in a column of p-values. "
         "--unit says what it is."
         if most

@@ -174,7 +174,7 @@ def _wilson(hits: float, n: int, z: float = 1.6448536269514722) -> tuple[float, 
     share = hits / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return min(middle - half, share), max(middle + half, share)
+    return max(0.0, min(middle - half, share)), min(1.0, max(middle + half, share))
 
 
 def _image(draw: Callable[[Axes], None]) -> str:

@@ -24,6 +24,56 @@ def test_json_accounts_for_every_row(run, assay):
     assert found["notes"]
 
 
+def test_the_verdict_stands_on_top_and_findings_say_what_they_mean(run, assay):
+    said = run("check", assay, "--no-model").out.splitlines()
+    assert said[0].startswith("alcohols: ")
+    assert "How it was read" in said
+    (at,) = [i for i, line in enumerate(said) if "Rejected: 1 of 13 rows" in line]
+    assert said[at + 1].startswith("  They are left out")
+    assert "row 13" in said[at + 2] or "row 13" in said[at + 3]
+
+
+def test_json_holds_all_findings_in_order(run, assay):
+    found = run("check", assay, "--json").json
+    assert found["verdict"].startswith("usable")
+    assert found["columns"] == {"smiles": "smiles", "label": "active", "identifier": None}
+    by_code = {finding["code"]: finding for finding in found["findings"]}
+    assert by_code["rejected_rows"]["concerns"][0]["rows"] == [13]
+    assert {"severity", "sentence", "meaning"} <= by_code["rejected_rows"].keys()
+    of_the_model = by_code.keys() & {"known_compounds", "new_chemistry"}
+    assert len(of_the_model) == 1
+    without = run("check", assay, "--json", "--no-model").json
+    assert {f["code"] for f in without["findings"]} == by_code.keys() - of_the_model
+
+
+def test_another_model_may_have_met_other_compounds(run, assay, checkpoint):
+    found = run("check", assay, "--json", "--model", checkpoint).json
+    assert "new_chemistry" in {finding["code"] for finding in found["findings"]}
+    assert run("check", assay, "--model", "nonesuch").code == 3
+
+
+def test_strict_ends_with_4(run, assay, tmp_path):
+    assert run("check", assay, "--strict").code == 4
+    lines = assay.read_text().splitlines()
+    good = tmp_path / "good.csv"
+    good.write_text("\n".join(lines[:-1]) + "\n")
+    assert run("check", good, "--strict").code == 0
+    serious = tmp_path / "serious.csv"
+    serious.write_text("\n".join([*lines[:7], lines[8]]) + "\n")
+    assert run("check", serious).code == 0
+    done = run("check", serious, "--strict", "--json")
+    assert done.code == 4
+    assert done.json["verdict"].startswith("mend it")
+
+
+def test_all_lists_every_row(run, tmp_path):
+    path = tmp_path / "salts.csv"
+    rows = [f"{'C' * n}N.Cl,{4 + n / 4}" for n in range(2, 14)]
+    path.write_text("\n".join(["smiles,pKi", *rows]) + "\n")
+    assert "... and 7 more; --all lists them" in run("check", path, "--no-model").out
+    assert "row 12:" in run("check", path, "--no-model", "--all").out
+
+
 def test_options_reach_the_reader(run, tmp_path):
     path = tmp_path / "two.csv"
     path.write_text("smiles,a,b\nCCO,1,5.5\nCCC,0,6.5\nCCN,1,7.5\n")

@@ -1,0 +1,161 @@
+"""Variants of the files in tests/data/shapes: what a small change of the columns must do, or must not do."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from molmeta.data.assay import Assay
+from molmeta.data.table import read_assay
+from molmeta.errors import InputError
+
+SMILES = ["NS(=O)(=O)c1ccccc1", "Nc1ccc(cc1)S(N)(=O)=O", "Cc1ccc(cc1)S(N)(=O)=O", "NS(=O)(=O)c1ccc(Cl)cc1",
+          "COc1ccc(cc1)S(N)(=O)=O", "CC(=O)Nc1nnc(s1)S(N)(=O)=O"]  # fmt: skip
+NM = [12, 1400, 330, 25000, 7, 95]
+P = [round(9 - math.log10(value), 2) for value in NM]
+
+
+def written(folder: Path, header: str, *columns: list[object], before: str = "", sep: str = ",") -> Path:
+    path = folder / "a.csv"
+    rows = [sep.join(map(str, row)) for row in zip(SMILES, *columns, strict=True)]
+    path.write_text(before + "\n".join([f"smiles{sep}{header}", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def label(assay: Assay) -> str | None:
+    assert assay.ledger is not None
+    return assay.ledger.convention.columns.label
+
+
+def test_a_column_of_units_may_have_any_name(tmp_path):
+    path = written(tmp_path, "value,what", NM, ["nM", "uM", "nM", "nM", "nM", "nM"])
+    assert read_assay(path).values[1] == pytest.approx(6 - math.log10(1400))
+    path = written(tmp_path, "value,what", P, ["pIC50", "nM", *["pIC50"] * 4])
+    with pytest.raises(InputError, match="5 rows in pIC50, 1 row in nM"):
+        read_assay(path)
+
+
+def test_letters_that_could_be_units_are_none(tmp_path):
+    assert read_assay(written(tmp_path, "value,sex", NM, ["M"] * 6)).target.unit is None
+
+
+def test_signs_beside_a_value_and_its_logarithm_are_asked_for(tmp_path):
+    path = written(tmp_path, "IC50,pIC50,relation", NM, P, ["=", "=", "=", ">", "=", "="])
+    with pytest.raises(InputError, match=r"'pIC50' or of 'IC50'.*--label-column 'IC50'"):
+        read_assay(path, label_column="pIC50")
+    assert read_assay(path, label_column="IC50", unit="nM").relations.tolist() == [0, 0, 0, -1, 0, 0]
+    path = written(tmp_path, "IC50,pIC50,relation", NM, P, ["="] * 6)
+    assert not read_assay(path, label_column="pIC50").relations.any()
+
+
+def test_signs_beside_one_column_are_its_own(tmp_path):
+    path = written(tmp_path, "pIC50,relation", P, ["=", "=", "=", "<", "=", "="])
+    assert read_assay(path).relations.tolist() == [0, 0, 0, -1, 0, 0]
+
+
+def test_a_sparse_potency_beside_single_points_is_asked_for(tmp_path):
+    path = written(
+        tmp_path, "% inhibition at 10 uM,IC50 (nM)", [90, 50, 70, 5, 99, 80], [12, "", "", "", 7, ""]
+    )
+    with pytest.raises(InputError, match="--label-column"):
+        read_assay(path)
+    assert len(read_assay(path, label_column="IC50 (nM)")) == 2
+
+
+@pytest.mark.parametrize("header", ["JAK1 IC50 (nM),JAK2 IC50 (nM)", "pIC50_1,pIC50_2", "Ki (nM),IC50 (nM)"])
+def test_two_measurements_are_asked_for(header: str, tmp_path):
+    with pytest.raises(InputError, match="2 columns that may hold the labels"):
+        read_assay(written(tmp_path, header, NM, NM[::-1]))
+
+
+@pytest.mark.parametrize(
+    "beside", ["Ki_sd_nM", "Ki_nM SEM", "Ki 95% CI lower (nM)", "Ki Hill slope", "Ki R²"]
+)
+def test_errors_and_fits_are_no_measurements(beside: str, tmp_path):
+    assert label(read_assay(written(tmp_path, f"{beside},Ki_mean_nM", NM[::-1], NM))) == "Ki_mean_nM"
+
+
+def test_the_one_unit_of_chembl_goes_before_the_published_one(tmp_path):
+    path = written(
+        tmp_path,
+        "value,units,standard_value,standard_units",
+        [v / 1000 for v in NM],
+        ["uM"] * 6,
+        NM,
+        ["nM"] * 6,
+    )
+    found = read_assay(path)
+    assert (label(found), found.target.unit) == ("standard_value", "nM")
+
+
+def test_same_name_and_other_cells_are_asked_for(tmp_path):
+    with pytest.raises(InputError, match="2 columns"):
+        read_assay(written(tmp_path, "IC50_nM,IC50_nM", NM, NM[::-1]))
+
+
+def test_a_title_above_the_table(tmp_path):
+    found = read_assay(written(tmp_path, "IC50_nM", NM, before="EGFR second run\n\n"))
+    assert len(found) == 6
+    assert any("'EGFR second run'" in note for note in found.notes)
+
+
+def test_a_structure_above_a_blank_line_is_no_title(tmp_path):
+    path = tmp_path / "list.smi"
+    path.write_text("CCO\n\nCCN amine, pure\n")
+    (tmp_path / "no.smi").write_text("CCCC\nCCCCC\n")
+    assert len(read_assay(actives=path, inactives=tmp_path / "no.smi")) == 4
+
+
+@pytest.mark.parametrize(
+    ("cells", "active"),
+    [
+        (["aktiv", "inaktiv"] * 3, 3),
+        (["wirksam", "unwirksam", "wirksam"] * 2, 4),
+        (["activo", "inactivo"] * 3, 3),
+        (["positiv", "negativ", "n.b."] * 2, 2),
+    ],
+)
+def test_classes_in_other_languages(cells: list[object], active: int, tmp_path):
+    assert read_assay(written(tmp_path, "Ergebnis", cells, sep=";")).values.sum() == active
+
+
+def test_numbers_that_a_spreadsheet_marked_as_text(tmp_path):
+    assert read_assay(written(tmp_path, "IC50_nM", [f"'{value}" for value in NM])).values[0] == pytest.approx(
+        P[0], abs=0.01
+    )
+
+
+def test_running_numbers_are_no_labels_of_a_list(tmp_path):
+    path = tmp_path / "a.smi"
+    path.write_text("".join(f"{smiles} cmpd {i}\n" for i, smiles in enumerate(SMILES, 1)))
+    with pytest.raises(InputError, match="--label-column"):
+        read_assay(path)
+    path.write_text("".join(f"{smiles} cmpd {i} {i % 2}\n" for i, smiles in enumerate(SMILES, 1)))
+    found = read_assay(path)
+    assert found.ids[1] == "cmpd 2"
+    assert found.values.tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_lines_of_json_that_are_none(tmp_path):
+    path = tmp_path / "a.jsonl"
+    good = [
+        f'{{"smiles": "{smiles}", "pKi": {p}, "bits": [1, 2]}}' for smiles, p in zip(SMILES, P, strict=True)
+    ]
+    path.write_text("\n".join([*good, "{broken", '["CCO", 1]', '{"smiles": "CCO", "late": 1}']) + "\n")
+    found = read_assay(path)
+    assert {one.row: one.reason for one in found.rejected} == {7: "ragged_row", 8: "ragged_row"}
+    assert found.unlabelled == (9,)
+    assert "bits" in " ".join(found.notes)
+    path.write_text('[{"smiles": "CCO"}]')
+    with pytest.raises(InputError, match="JSON array"):
+        read_assay(path)
+
+
+def test_empty_rows_at_the_end_are_no_rows(tmp_path):
+    path = written(tmp_path, "IC50_nM", NM)
+    path.write_text(path.read_text() + ",\n,\n")
+    found = read_assay(path)
+    assert (found.n_rows, found.rejected) == (6, ())
+    assert any("2 empty rows" in note for note in found.notes)
