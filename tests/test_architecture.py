@@ -15,9 +15,9 @@ ORDER = (
     "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
     "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
-    "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation",
-    "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring", "suggest",
-    "pages", "report", "serve",
+    "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
+    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring",
+    "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from molmeta.verdict import Level
+
 
 class Said(BaseModel):
     """Base of what is answered; cannot be changed."""
@@ -16,8 +18,9 @@ class Said(BaseModel):
 class Judgement(Said):
     """The model against simple baselines, by repeated cross-validation on the labelled compounds."""
 
-    level: Annotated[str, Field(description="useful, like_baseline, useless or unknown")]
-    sentence: Annotated[str, Field(description="The same for people, with numbers.")]
+    level: Annotated[Level, Field(description="useful, like_baseline, useless or unknown")]
+    headline: Annotated[str, Field(description="What that means for the work.")]
+    sentence: Annotated[str, Field(description="The same with numbers.")]
     metric: Annotated[str, Field(description="ΔAUPRC (average precision - prevalence), or R².")]
     scores: Annotated[
         dict[str, tuple[float, float]],

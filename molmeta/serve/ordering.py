@@ -12,6 +12,7 @@ import pandas as pd
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
+from molmeta.report.words import headline
 from molmeta.serve.answer import Answer, Basis, Judgement, Ranked
 from molmeta.serve.question import CANDIDATES, Line
 from molmeta.verdict import Verdict
@@ -78,7 +79,11 @@ def basis_of(report: AdaptReport) -> Basis:
 
 def _judgement(verdict: Verdict) -> Judgement:
     return Judgement(
-        level=verdict.level, sentence=verdict.sentence, metric=verdict.metric, scores=verdict.scores
+        level=verdict.level,
+        headline=headline(verdict),
+        sentence=verdict.sentence,
+        metric=verdict.metric,
+        scores=verdict.scores,
     )
 
 

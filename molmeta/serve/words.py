@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from molmeta.report.words import TONES
 from molmeta.serve.answer import Basis, Ranked
 from molmeta.wording import counted
 
-# Headline, class of the box, and what to do, by the level of a verdict.
-_VERDICTS = {
-    "useful": ("Useful", "good", "Better than simple methods on your own compounds."),
-    "like_baseline": (
-        "No better than a simple method",
-        "care",
-        "The order is better than chance, but similarity or a random forest would do as well.",
-    ),
-    "useless": (
-        "No better than guessing",
-        "bad",
-        "Do not choose compounds by this ranking. More labelled compounds may help.",
-    ),
-    "unknown": ("Cannot be judged", "care", "There are too few labelled compounds to test the model on."),
-}
-_NOT_ASKED = ("Not compared", "care", "The comparison with simple methods was left out.")
+_NOT_COMPARED = ("care", "Not compared.", "The comparison with simple methods was left out.")
 _SETS = {
     "active": ("active", "good"),
     "inactive": ("inactive", "bad"),
@@ -49,8 +35,10 @@ _REASONS = {
 
 
 def verdict(basis: Basis) -> tuple[str, str, str]:
-    """Headline, class of the box, and what it means."""
-    return _NOT_ASKED if basis.verdict is None else _VERDICTS[basis.verdict.level]
+    """Class of the box, its first words, and what they mean."""
+    if basis.verdict is None:
+        return _NOT_COMPARED
+    return *TONES[basis.verdict.level], basis.verdict.headline
 
 
 def certainty(one: Ranked) -> tuple[str, str]:

@@ -52,8 +52,9 @@ class View:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    # No longer than a module: while it is open an event loop runs in this thread, and others want one.
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         if os.environ.get("REQUIRE_BROWSER") == "1":

@@ -140,5 +140,5 @@ def test_a_closed_pipe_is_silence(assay: Path, arguments: list[str]):
 
 def test_every_command_has_json():
     commands = [command.callback for command in application.app.registered_commands]
-    assert len(commands) == 11
+    assert len(commands) == 13
     assert all("json" in command.__annotations__ for command in commands)
