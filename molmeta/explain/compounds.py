@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.library import read_library
@@ -41,12 +41,14 @@ class Asked:
 
 
 def is_library(given: str) -> bool:
-    """Whether it names a file and is not a structure.
+    """Whether it names a file and is not a structure, which may be too long to be a name.
 
     >>> is_library("CC(=O)Oc1ccccc1"), is_library("drugs.smi"), is_library("-")
     (False, True, True)
+    >>> is_library("C" * 5000), is_library("C\\0")
+    (False, False)
     """
-    return given == "-" or given.lower().endswith(_ENDINGS) or Path(given).is_file()
+    return given == "-" or given.lower().endswith(_ENDINGS) or os.path.isfile(given)
 
 
 def compounds_of(given: Sequence[str], limit: int) -> Asked:
