@@ -1,4 +1,7 @@
-"""A headless Chromium for pages. Where there is none tests are skipped; with REQUIRE_BROWSER=1 they fail."""
+"""A headless Chromium for pages. Where there is none tests are skipped; with REQUIRE_BROWSER=1 they fail.
+
+`SCREENSHOTS=docs pytest tests/browser` makes the pictures of pages that docs/ shows, at both widths.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 WIDTHS = {"desktop": 1280, "phone": 390}
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -31,6 +35,16 @@ class View:
     def overflow(self) -> int:
         """Pixels by which the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+    def keep(self, name: str, height: int) -> None:
+        """The upper part of the page as NAME-WIDTH.png in the folder SCREENSHOTS, if there is one."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            width = self.page.viewport_size["width"]
+            clip = {"x": 0, "y": 0, "width": width, "height": height}
+            file = Path(folder) / f"{name}-{width}.png"
+            self.page.screenshot(path=file, clip=clip, full_page=True)
+            with Image.open(file) as picture:  # of so few colours that a third of the bytes will do
+                picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=128).save(file, optimize=True)
 
     def violations(self) -> list[str]:
         """What axe-core finds that is serious or critical."""

@@ -60,6 +60,7 @@ def test_an_example_is_ranked_by_clicks_alone(view: Any, address: str, tmp_path:
     page.get_by_role("button", name="Rank").click()
     page.get_by_role("heading", name="compounds, the best first").wait_for()
     check(view)
+    view.keep("serve", height=1300)
     assert page.get_by_text(hostile, exact=True).is_visible()
     assert page.get_by_text("not a SMILES").is_visible()
     rows = page.locator("table.ranked tbody tr")
