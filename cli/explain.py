@@ -154,7 +154,7 @@ def _show_relatives(predictor: Predictor, relatives: pd.DataFrame | None, withou
     render.line(f"Training assays that order the {predictor.report.n} labelled compounds alike")
     rows = [[_cell(value) for value in row] for row in relatives.itertuples(index=False)]
     render.table(list(relatives.columns), rows)
-    render.line("Among thousands of assays a few do so by chance, the more the fewer compounds are labelled.")
+    render.line("chance: that shuffled labels agree as well with any training assay at all")
 
 
 def _cell(value: object) -> str:

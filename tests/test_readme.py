@@ -25,7 +25,10 @@ def test_readme_blocks(tmp_path: Path, run_block: Callable[[str, str, Path], str
 
 def test_readme_has_the_two_commands_of_ci() -> None:
     commands = [block.strip() for language, block in BLOCKS if block.startswith("pip install")]
-    assert commands == [f"{INSTALL}. && molmeta adapt assays/bbb.csv", f"{INSTALL}-e '.[dev]' && pytest"]
+    assert commands == [
+        f"{INSTALL}'.[report]' && molmeta adapt assays/bbb.csv",
+        f"{INSTALL}-e '.[dev]' && pytest",
+    ]
 
 
 def test_links_to_files_lead_somewhere() -> None:
