@@ -120,3 +120,26 @@ def test_zero_shot_takes_no_labelled_compounds(run, tmp_path):
     assert alone.code == 2
     assert "is for --zero-shot" in alone.err
     assert run("adapt", "--zero-shot", "--target-family", "gpcr", "-o", tmp_path / "x.molmeta").code == 2
+
+
+def test_more_compounds_and_doubted_labels_are_told(run, tmp_path):
+    done = run("adapt", assays.path("logp"), "--model", "fast", "-o", tmp_path / "m.molmeta")
+    assert done.code == 0
+    assert "10 more compounds would change R² by about" in done.out
+    assert "Labels that the other compounds speak against" in done.out
+    found = run("adapt", assays.path("logp"), "--model", "fast", "-o", tmp_path / "n.molmeta", "--json").json
+    assert [one["added"] for one in found["verdict"]["curve"]["forecasts"]] == [10, 78, 234]
+    assert len(found["held_out"]["predicted"]) == 78
+    assert found["doubts"]["found"] >= len(found["doubts"]["named"]) > 0
+
+
+def test_a_report_is_written_beside_the_model(run, tmp_path):
+    out, page = tmp_path / "m.molmeta", tmp_path / "m.html"
+    assert run("adapt", assays.path("cox"), "--model", "fast", "-o", out, "--report", page).code == 0
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+    again = run(
+        "adapt", assays.path("cox"), "--model", "fast", "-o", tmp_path / "n.molmeta", "--report", page
+    )
+    assert again.code == 5
+    assert "m.html" in again.err
+    assert not other.exists()
