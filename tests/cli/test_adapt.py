@@ -137,9 +137,8 @@ def test_a_report_is_written_beside_the_model(run, tmp_path):
     out, page = tmp_path / "m.molmeta", tmp_path / "m.html"
     assert run("adapt", assays.path("cox"), "--model", "fast", "-o", out, "--report", page).code == 0
     assert page.read_text("utf-8").startswith("<!doctype html>")
-    again = run(
-        "adapt", assays.path("cox"), "--model", "fast", "-o", tmp_path / "n.molmeta", "--report", page
-    )
+    other = tmp_path / "n.molmeta"
+    again = run("adapt", assays.path("cox"), "--model", "fast", "-o", other, "--report", page)
     assert again.code == 5
     assert "m.html" in again.err
     assert not other.exists()
