@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict
+from molmeta.verdict import ENOUGH, GUESS, MODEL, Level, Verdict
 
 # Class of a box, and its first words.
 TONES: dict[Level, tuple[str, str]] = {
@@ -17,6 +17,7 @@ TONES: dict[Level, tuple[str, str]] = {
     "unknown": ("care", "Not known yet."),
 }
 _METHODS = {MODEL: "molmeta", "knn": "nearest neighbours", "rf": "random forest", GUESS: "guessing"}
+_RIVALS = {"knn": "their nearest neighbours", "rf": "a random forest"}
 _SIGNS = {-1: "< ", 0: "", 1: "> "}
 
 
@@ -39,11 +40,14 @@ def headline(verdict: Verdict) -> str:
         return "Held-out compounds of yours are predicted no better than by guessing."
     if verdict.level == "unknown":
         return "There are too few compounds to hold some out and test the model on them."
-    equal = min((name for name in NAMES if name in verdict.differences), key=lambda n: verdict.differences[n])
-    return (
-        f"Held-out compounds of yours are predicted better than by guessing, but not surely better than by "
-        f"{NAMES[equal]}, which needs no earlier assays."
-    )
+    known = {name: verdict.differences[name] for name in _RIVALS if name in verdict.differences}
+    rivals = sorted(known, key=lambda name: known[name][0])
+    found = "Held-out compounds of yours are predicted better than by guessing, but "
+    gap, error = known[rivals[0]]
+    if gap < -ENOUGH * error:
+        return f"{found}worse than by {_RIVALS[rivals[0]]}."
+    equal = next(name for name in rivals if known[name][0] <= ENOUGH * known[name][1])
+    return f"{found}not surely better than by {_RIVALS[equal]}."
 
 
 def facts(report: AdaptReport) -> list[Fact]:

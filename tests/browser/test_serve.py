@@ -60,7 +60,6 @@ def test_an_example_is_ranked_by_clicks_alone(view: Any, address: str, tmp_path:
     page.get_by_role("button", name="Rank").click()
     page.get_by_role("heading", name="compounds, the best first").wait_for()
     check(view)
-    view.keep("serve", height=1300)
     assert page.get_by_text(hostile, exact=True).is_visible()
     assert page.get_by_text("not a SMILES").is_visible()
     rows = page.locator("table.ranked tbody tr")
@@ -77,6 +76,16 @@ def test_an_example_is_ranked_by_clicks_alone(view: Any, address: str, tmp_path:
     names = [one.strip() for one in page.locator("table.ranked tbody th .name").all_inner_texts()]
     assert [one["name"] for one in table if one["mm_status"] == "ok"] == names
     assert [one["name"] for one in table if one["mm_status"] != "ok"] == ["half a ring"]
+
+
+def test_an_example_comes_with_a_verdict(view: Any, address: str):
+    view.page.goto(address)
+    view.page.get_by_role("link", name="Fill in an example").click()
+    view.page.get_by_role("button", name="Rank").click()
+    view.page.get_by_role("heading", name="compounds, the best first").wait_for()
+    check(view)
+    assert "Tested on the labelled compounds: " in view.page.locator(".verdict").inner_text()
+    view.keep("serve", height=1300)
 
 
 def test_a_form_is_filled_in_and_sent_by_keyboard(view: Any, address: str):

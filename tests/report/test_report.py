@@ -174,13 +174,22 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     assert "<b>assay</b>" in read.text
 
 
-@pytest.mark.parametrize("level", ["useful", "like_baseline", "useless", "unknown"])
-def test_every_level_has_its_words(values: Predictor, level: str) -> None:
+@pytest.mark.parametrize(
+    ("level", "knn", "rf", "said"),
+    [
+        ("useful", 0.1, 0.1, "better than by their nearest neighbours or by a random forest."),
+        ("like_baseline", 0.05, 0.10, "not surely better than by their nearest neighbours."),
+        ("like_baseline", 0.10, 0.05, "not surely better than by a random forest."),
+        ("like_baseline", 0.10, -0.10, "worse than by a random forest."),
+        ("useless", 0.0, 0.0, "no better than by guessing."),
+        ("unknown", 0.0, 0.0, "too few compounds"),
+    ],
+)
+def test_every_level_has_its_words(values: Predictor, level: str, knn: float, rf: float, said: str) -> None:
     assert values.report.verdict is not None
-    verdict = replace(values.report.verdict, level=level)
-    said = words.headline(verdict)
-    assert said.endswith(".")
-    assert ("better than" in said) == (level != "unknown")
+    differences = {"knn": (knn, 0.03), "rf": (rf, 0.03), "guessing": (0.3, 0.03)}
+    verdict = replace(values.report.verdict, level=level, differences=differences)
+    assert said in words.headline(verdict)
     assert words.TONES[verdict.level][1]
 
 
