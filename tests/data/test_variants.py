@@ -167,6 +167,14 @@ def test_a_title_above_the_table(tmp_path):
     assert any("'EGFR second run'" in note for note in found.notes)
 
 
+def test_a_title_may_hold_a_delimiter(tmp_path):
+    found = read_assay(written(tmp_path, "IC50_nM", NM, before="EGFR, second run\n\n"))
+    assert (label(found), found.target.unit, len(found)) == ("IC50_nM", "nM", 6)
+    path = written(tmp_path, "IC50_nM", NM)
+    path.write_text(path.read_text().replace("\n", "\n\n", 1))
+    assert label(read_assay(path)) == "IC50_nM"
+
+
 def test_a_structure_above_a_blank_line_is_no_title(tmp_path):
     path = tmp_path / "list.smi"
     path.write_text("CCO\n\nCCN amine, pure\n")
@@ -225,3 +233,11 @@ def test_empty_rows_at_the_end_are_no_rows(tmp_path):
     found = read_assay(path)
     assert (found.n_rows, found.rejected) == (6, ())
     assert any("2 empty rows" in note for note in found.notes)
+
+
+def test_a_field_that_once_holds_a_list_is_still_a_column(tmp_path):
+    path = tmp_path / "a.jsonl"
+    rows = [f'{{"smiles": "{smiles}", "pKi": {p}}}' for smiles, p in zip(SMILES, P, strict=True)]
+    path.write_text("\n".join([*rows, '{"smiles": "CCO", "pKi": [5, 6]}', '{"smiles": "CCN", "pKi": null}']))
+    found = read_assay(path)
+    assert (len(found), found.unlabelled) == (6, (7, 8))
