@@ -167,7 +167,7 @@ def _conclude(
         return "useless", sentence + worse
     if gap < -_ENOUGH * se:
         return "like_baseline", f"worse than {NAMES[strongest]} by {text} {terms}; better than guessing"
-    beaten = [name for name in rivals if differences[name][0] > _ENOUGH * differences[name][1]]
+    beaten = [name for name in rivals if is_beaten(differences[name])]
     if len(beaten) == len(rivals):
         return "useful", f"better than {' and '.join(_by(name, differences) for name in beaten)} {terms}"
     # The strongest may be beaten surely, and a weaker one, of which less is known, not.
@@ -179,6 +179,11 @@ def _conclude(
     )
     also = "".join(f" and than {_by(name, differences)}" for name in beaten)
     return "like_baseline", sentence + also
+
+
+def is_beaten(difference: Estimate) -> bool:
+    """Whether the model is surely better than what it has this difference to."""
+    return difference[0] > _ENOUGH * difference[1]
 
 
 def _by(name: str, differences: Mapping[str, Estimate]) -> str:

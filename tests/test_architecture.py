@@ -16,8 +16,8 @@ ORDER = (
     "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
     "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
     "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring",
-    "suggest", "pages", "report", "serve",
+    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training",
+    "scoring", "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

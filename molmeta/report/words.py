@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict
+from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict, is_beaten
 
 # Class of a box, and its first words.
 TONES: dict[Level, tuple[str, str]] = {
@@ -39,7 +39,8 @@ def headline(verdict: Verdict) -> str:
         return "Held-out compounds of yours are predicted no better than by guessing."
     if verdict.level == "unknown":
         return "There are too few compounds to hold some out and test the model on them."
-    equal = min((name for name in NAMES if name in verdict.differences), key=lambda n: verdict.differences[n])
+    rivals = {name: verdict.differences[name] for name in NAMES if name in verdict.differences}
+    equal = min(rivals, key=lambda name: (is_beaten(rivals[name]), rivals[name]))
     return (
         f"Held-out compounds of yours are predicted better than by guessing, but not surely better than by "
         f"{NAMES[equal]}, which needs no earlier assays."
