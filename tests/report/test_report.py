@@ -242,6 +242,11 @@ def test_half_a_character_in_a_name_is_shown_as_its_escape(tmp_path: Path):
     assert "n\\ud8000" in out.read_text("utf-8")
 
 
+def test_small_numbers_are_no_zeros():
+    predictor = few(**{"Papp (cm/s)": [i * 1e-6 for i in range(1, 12)]})
+    assert words.facts(predictor.report)[1].value == "0.000001 to 0.000011"
+
+
 def test_the_headline_does_not_deny_what_the_verdict_says():
     differences = {"knn": (0.1, 0.01), "rf": (0.2, 0.15), "guessing": (0.5, 0.05)}
     verdict = Verdict("like_baseline", "", "R²", differences=differences)
