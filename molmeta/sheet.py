@@ -152,8 +152,10 @@ class Sheet:
 
     @property
     def _nearest_names(self) -> list[str | None]:
+        # Half a character of a broken table would be no text to pandas.
+        own = [name.encode("utf-8", "backslashreplace").decode() for name in self.model.support.names()]
         # The place -1 is that of no neighbour, where nothing was measured.
-        names = np.array([*self.model.support.names(), None], dtype=object)
+        names = np.array([*own, None], dtype=object)
         found: list[str | None] = names[self._near[1]].tolist()
         return found
 

@@ -43,7 +43,7 @@ METRICS: dict[str, dict[str, Metric]] = {
     "regression": {"R²": r2, "RMSE": rmse},
 }
 REPEATS = 3
-ENOUGH = 2.0  # standard errors that a difference must have to count
+_ENOUGH = 2.0  # standard errors that a difference must have to count
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,13 @@ def _conclude(
     gap, se = differences[strongest]
     ahead, ahead_se = differences[GUESS]
     text = f"{abs(gap):.2f} ± {se:.2f}"
-    if ahead <= ENOUGH * ahead_se:
+    if ahead <= _ENOUGH * ahead_se:
         sentence = f"no better than guessing on these {n} compounds: {ahead:+.2f} ± {ahead_se:.2f} {terms}"
-        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -ENOUGH * se else ""
+        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -_ENOUGH * se else ""
         return "useless", sentence + worse
-    if gap < -ENOUGH * se:
+    if gap < -_ENOUGH * se:
         return "like_baseline", f"worse than {NAMES[strongest]} by {text} {terms}; better than guessing"
-    beaten = [name for name in rivals if differences[name][0] > ENOUGH * differences[name][1]]
+    beaten = [name for name in rivals if is_beaten(differences[name])]
     if len(beaten) == len(rivals):
         return "useful", f"better than {' and '.join(_by(name, differences) for name in beaten)} {terms}"
     # The strongest may be beaten surely, and a weaker one, of which less is known, not.
@@ -179,6 +179,11 @@ def _conclude(
     )
     also = "".join(f" and than {_by(name, differences)}" for name in beaten)
     return "like_baseline", sentence + also
+
+
+def is_beaten(difference: Estimate) -> bool:
+    """Whether the model is surely better than what it has this difference to."""
+    return difference[0] > _ENOUGH * difference[1]
 
 
 def _by(name: str, differences: Mapping[str, Estimate]) -> str:

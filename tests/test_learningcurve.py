@@ -60,7 +60,7 @@ def test_a_method_that_learns_has_a_rising_curve():
     gains = [one.gain for one in found.forecasts]
     assert gains == sorted(gains)
     assert all(one.low < one.gain < one.high for one in found.forecasts)
-    assert "10 more +0." in found.sentence
+    assert "10 more compounds would change R² by about +0." in found.sentence
 
 
 def test_the_last_point_is_the_score_of_the_verdict():

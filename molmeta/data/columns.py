@@ -11,15 +11,17 @@ from molmeta.data.headers import (
     canonical_unit,
     is_p_scale,
     plain,
+    says_condition,
     says_identifier,
     says_relation,
     says_smiles,
     says_unit,
     unit_in,
 )
-from molmeta.data.labels import RELATIONS, Blank, read_label
+from molmeta.data.labels import RELATIONS, Blank, Unreadable, read_label
 from molmeta.data.sniff import is_structure
 from molmeta.errors import InputError
+from molmeta.units import MOLAR
 
 Cells = Sequence[Sequence[str]]
 PROBED = 60
@@ -141,19 +143,19 @@ def _compounds(header: Header, index: int) -> tuple[str | None, ...]:
 def find_companion(header: Header, label: int, kind: str) -> int | None:
     """The column of "unit" or "relation" that goes with the labels, or None."""
     says, holds = COMPANIONS[kind]
-    own = plain(header.names[label])
+    own, stated = plain(header.names[label]), unit_in(header.names[label])
     stem = own.removesuffix("_value")
-    named = [
-        i
-        for i, name in enumerate(header.names)
-        if i != label
-        and (
-            says(name)
-            or plain(name) in (f"{own}_{kind}", f"{own}_{kind}s", f"{stem}_{kind}s", f"{stem}_{kind}")
-        )
-    ]
-    if kind == "unit" and not named and unit_in(header.names[label]) is None:
-        named = [i for i in range(len(header.names)) if i != label and _holds_units(header.column(i))]
+    bare = own.removesuffix(f"_{plain(stated or '')}") if kind == "relation" else own  # IC50 of IC50_nM
+    its = {f"{name}_{kind}{plural}" for name in (own, stem, bare) for plural in ("", "s")}
+    others = [i for i in range(len(header.names)) if i != label]
+    # A column of units beside pIC50 or % is that of another measurement.
+    general = kind == "relation" or stated is None or stated in MOLAR
+    named = [i for i in others if plain(header.names[i]) in its or (general and says(header.names[i]))]
+    # ChEMBL has units and signs of what was published beside those of its standard values.
+    standard = own.startswith("standard_")
+    named = [i for i in named if plain(header.names[i]).startswith("standard_") == standard] or named
+    if kind == "unit" and not named and stated is None:
+        named = [i for i in others if _holds_units(header.column(i)) and not says_condition(header.names[i])]
     fitting = [i for i in named if all(map(holds, header.column(i)))]
     exact = [i for i in fitting if plain(header.names[i]).startswith(stem)]
     return next(iter(exact or fitting), None)
@@ -162,8 +164,13 @@ def find_companion(header: Header, label: int, kind: str) -> int | None:
 def _holds_units(cells: Sequence[str]) -> bool:
     """Whether a column holds units, whatever it is called; one letter alone may be anything."""
     found = set(cells)
-    known = all(canonical_unit(cell) is not None or is_p_scale(cell) for cell in found)
+    known = all(canonical_unit(cell) is not None or _is_p_unit(cell) for cell in found)
     return known and any(len(cell) > 1 for cell in found)
+
+
+def _is_p_unit(cell: str) -> bool:
+    """Whether a cell says pIC50 or the like, and is no negative number and no class."""
+    return is_p_scale(cell) and isinstance(read_label(cell), Unreadable)
 
 
 def relation_of(text: str) -> int | None:

@@ -14,7 +14,7 @@ from molmeta.data.columns import (
     find_smiles,
 )
 from molmeta.data.delimited import Row
-from molmeta.data.headers import plain
+from molmeta.data.headers import plain, unit_in
 from molmeta.data.labelcolumn import check_signs, find_label, other_labels
 from molmeta.data.ledger import Wanted
 from molmeta.data.measure import Cell
@@ -93,7 +93,9 @@ def labelled_entries(
         return Entry(row.number, row.line, cell(smiles), label_cell, cell(identifier), row.problem)
 
     kinds = _endpoints(header, rows)
-    endpoint = kinds.most_common(1)[0][0] if kinds else header.names[label]
+    # A column that states its own unit, such as pChEMBL Value, is not in that of the endpoint.
+    told = kinds and unit_in(header.names[label]) is None
+    endpoint = kinds.most_common(1)[0][0] if told else header.names[label]
     used = {"labels": label, "units": unit, "signs": relation, "identifiers": identifier}
     said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
     notes = [*table.notes, said, *_mixed(kinds), *_assays(header)]

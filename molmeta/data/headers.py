@@ -36,6 +36,11 @@ _ACCESSORY = re.compile(
     r"(?:^|_)(?:std|stdev|std_?dev|std_?err(?:or)?|sd|sem|se|err|error|ci|ci95|lower|upper|cv|rsd|r2|r_squared|"
     r"rsquared|chi2|hill|hillslope|slope|n_?obs|replicates?|ph_?value|p_?value|count|flag|rank)(?:_|$)"
 )
+# How it was measured: a unit in such a column is not that of the measurement.
+_CONDITION = re.compile(
+    r"(?:^|_)(?:conc\w*|konz\w*|dos(?:e|es|age|is|ing)|time|zeit|duration|incubation|exposure|temp\w*|weight|"
+    r"amount|volume|vol)(?:_|$)"
+)
 _IDENTIFIER = re.compile(
     r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
     r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$|"
@@ -110,6 +115,15 @@ def says_accessory(name: str) -> bool:
     return bool(_ACCESSORY.search(plain(name)))
 
 
+def says_condition(name: str) -> bool:
+    """Whether a column name says that a condition of the measurement is in it (dose, time, temperature).
+
+    >>> [says_condition(n) for n in ("Test conc. unit", "dose_unit", "Einheit")]
+    [True, True, False]
+    """
+    return bool(_CONDITION.search(plain(name)))
+
+
 def says_unit(name: str) -> bool:
     """Whether a column name says that units are in it."""
     return plain(name) in _UNIT_COLUMN
@@ -142,8 +156,10 @@ def label_rank(name: str) -> int:
     """
     if plain(name) in _LABEL:
         return 0
-    if _ENDPOINT.search(plain(name)):
-        return 3 if says_accessory(name) else 1
+    # The flag of a potency goes with its number; that of hERG or toxicity is the class itself.
+    own = plain(name) if says_potency(name) else plain(name).removesuffix("_flag")
+    if _ENDPOINT.search(own):
+        return 3 if says_accessory(own) else 1
     elsewhere = (
         says_identifier, says_smiles, says_unit, says_relation, says_description, says_accessory,
     )  # fmt: skip

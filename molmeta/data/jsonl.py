@@ -39,12 +39,12 @@ def read_jsonl(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, lis
         (number, _object(number, text)) for number, text in lines
     )
     first, read = ahead(read, lambda seen: len(seen) >= SCHEMA_LINES)
-    fields: Fields = {}
+    values: dict[str, list[object]] = {}
     for _, found in first:
-        if isinstance(found, dict):
-            fields |= found
-    names = [name for name, value in fields.items() if not isinstance(value, list | dict)]
-    if left_out := [name for name in fields if name not in names]:
+        for name, value in found.items() if isinstance(found, dict) else ():
+            values.setdefault(name, []).append(value)
+    names = [name for name, own in values.items() if not _holds_lists(own)]
+    if left_out := [name for name in values if name not in names]:
         source.notes.append(f"fields that hold lists are left out: {', '.join(left_out)}")
     return tuple(names), _records(source, read, names)
 
@@ -72,6 +72,12 @@ def _object(number: int, text: str) -> Fields | Rejection:
     if not isinstance(found, dict):
         return Rejection(0, text[:200].rstrip(), "ragged_row", f"line {number} is no JSON object")
     return found
+
+
+def _holds_lists(values: list[object]) -> bool:
+    """Whether a field holds lists or objects wherever it holds anything."""
+    found = [isinstance(value, list | dict) for value in values if value is not None]
+    return bool(found) and all(found)
 
 
 def _cell(value: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from molmeta.data.columns import Header, relation_of
 from molmeta.data.headers import is_p_scale, label_rank, plain, says_potency, unit_in
-from molmeta.data.labels import Blank, Label, read_label
+from molmeta.data.labels import Blank, Label, read_label, stated_decimal
 from molmeta.errors import InputError
 
 _SAME = 0.05  # how much logarithms of one column may differ from another by rounding
@@ -106,12 +106,15 @@ def check_signs(header: Header, label: int, relation: int | None) -> None:
     """
     if relation is None or not any(relation_of(row[relation]) for row in header.sample if row[label].strip()):
         return
-    own = [_number(row[label]) for row in header.sample]
+    own = _numbers(header, label)
+    known = [p for p in own if p is not None]
+    if not known or max(known) - min(known) < 2 * _SAME:
+        return  # what varies so little seems to be the logarithm of any column
     for i in range(len(header.names)):
         if i == label:
             continue
-        pairs = [(p, x) for p, row in zip(own, header.sample, strict=True)
-                 if p is not None and (x := _number(row[i])) is not None and x > 0]  # fmt: skip
+        pairs = [(p, x) for p, x in zip(own, _numbers(header, i), strict=True)
+                 if p is not None and x is not None and x > 0]  # fmt: skip
         sums = [p + math.log10(x) for p, x in pairs]
         if len(sums) > 2 and max(sums) - min(sums) < _SAME and len({p for p, _ in pairs}) > 1:
             raise InputError(
@@ -121,6 +124,9 @@ def check_signs(header: Header, label: int, relation: int | None) -> None:
             )
 
 
-def _number(cell: str) -> float | None:
-    found = read_label(cell)
-    return found.value if isinstance(found, Label) and found.form != "class" else None
+def _numbers(header: Header, index: int) -> list[float | None]:
+    """Numbers of a column by its own decimal sign."""
+    cells = [row[index] for row in header.sample]
+    decimal = stated_decimal(cells) or "."
+    readings = [read_label(cell, decimal) for cell in cells]
+    return [r.value if isinstance(r, Label) and r.form != "class" else None for r in readings]

@@ -45,6 +45,8 @@ _CELL = re.compile(
     r"\s*(?P<unit>[^\d\s(].*?|10\^?-6 cm/s)?\s*(?:\(n\s*=\s*\d+\))?",
     re.IGNORECASE | re.ASCII,
 )
+# The grammar takes time that grows with the square of the length.
+_LONGEST = 200
 _TOKEN = re.compile(_DIGITS, re.ASCII)
 _MANTISSA = re.compile(r"[eE].*$")
 _ROUND_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
@@ -112,6 +114,8 @@ def read_label(text: str, decimal: str = ".") -> Reading:
     """
     cell = text.strip(" \t\r\n\u00a0\ufeff").replace("−", "-")
     cell = cell.removeprefix("'")  # by which spreadsheets mark a number as text
+    if len(cell) > _LONGEST:
+        return Unreadable(cell[:_LONGEST], "it is too long for a label")
     word = cell.lower()
     if word in BLANK:
         return Blank(cell)

@@ -43,12 +43,19 @@ def prelude(lines: Lines) -> tuple[int, str | None]:
 
 
 def _titles(lines: Lines) -> int:
-    """How many lines a title takes: one without a delimiter, then a blank one, then a table."""
+    """How many lines a title takes: one without a delimiter, then a blank one, then a table.
+
+    It may hold a delimiter where the table starts with a column that is called SMILES, and it does not.
+    """
     texts = [text.strip() for _, text in lines]
     start = next((i for i, text in enumerate(texts) if text), 0)
-    if not texts[start + 1 :] or texts[start + 1] or _delimited(texts[start]) or texts[start].startswith("#"):
+    if not texts[start + 1 :] or texts[start + 1] or texts[start].startswith("#"):
         return 0
     body = next((i for i in range(start + 1, len(texts)) if texts[i]), None)
+    if _delimited(texts[start]) and (
+        body is None or _names_smiles(texts[start]) or not _names_smiles(texts[body])
+    ):
+        return 0
     structure = is_structure(texts[start].split(maxsplit=1)[0]) if texts[start] else True
     return 0 if body is None or structure or not _delimited(texts[body]) else body
 

@@ -73,6 +73,11 @@ class Case:
         return {row: one for row, one in found.items() if isinstance(one, Molecule)}
 
     @cached_property
+    def identifiers(self) -> dict[int, str]:
+        """What each labelled row calls its compound, or ""."""
+        return {m.row: m.identifier for m in self.ledger.measurements}
+
+    @cached_property
     def rows(self) -> tuple[tuple[int, ...], ...]:
         """Rows of each compound."""
         return self.assay.replicates or tuple((molecule.row,) for molecule in self.assay.molecules)
@@ -107,7 +112,7 @@ class Case:
 
     def measured(self, group: Group) -> Concern:
         """A compound with the labels of its rows."""
-        names = dict.fromkeys(m.identifier for m in self.ledger.measurements if m.row in group.rows)
+        names = dict.fromkeys(self.identifiers[row] for row in group.rows)
         called = "/".join(name for name in names if name) or group.smiles[:60]
         labels = ", ".join(self._said(label.value, label.relation) for label in group.labels)
         rows = ", ".join(map(str, group.rows))

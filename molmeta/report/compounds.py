@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from molmeta.adaptreport import AdaptReport
+from molmeta.chem.rows import features_of
+from molmeta.domain import neighbours
 from molmeta.doubts import Doubts
 from molmeta.drawing import structure
 from molmeta.explain.atoms import AtomContributions, contributions
+from molmeta.explain.reading import read
 from molmeta.predictor import Predictor
 from molmeta.report import words
 
@@ -72,14 +75,17 @@ def ranked_cards(predictor: Predictor, best: pd.DataFrame, names: Sequence[str])
     support = predictor.support
     classes = support.target.kind == "classification"
     value = "mm_probability" if classes else "mm_value"
-    places = {name: i for i, name in enumerate(support.names())}
-    pictures = _coloured(predictor, best["mm_smiles"].tolist())
+    if not len(best):
+        return []
+    smiles = best["mm_smiles"].tolist()
+    # By structure, since several labelled compounds may have one name.
+    mols = predictor.ensemble.prepare(features_of(read(smiles), predictor.needs)[1])
+    _, nearest_ones = neighbours(mols.need("counts"), predictor.labelled.mols.need("counts"))
     cards = []
-    for rank, (row, name, picture) in enumerate(
-        zip(best.to_dict("records"), names, pictures, strict=True), start=1
+    for rank, (row, name, picture, i) in enumerate(
+        zip(best.to_dict("records"), names, _coloured(predictor, smiles), nearest_ones, strict=True), start=1
     ):
         inside = bool(row["mm_in_domain"])
-        i = places[row["mm_nearest"]]
         nearest = Card(
             support.names()[i],
             structure(support.smiles[i], _SMALL, label=support.names()[i]),

@@ -183,7 +183,10 @@ def _image(draw: Callable[[Axes], None]) -> str:
 
     with _look():
         figure = Figure(figsize=_SIZE, layout="constrained")
-        draw(figure.add_subplot())
+        axes = figure.add_subplot()
+        draw(axes)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_parse_math(False)  # a dollar in the name of a column is no formula
         made = io.BytesIO()
         # Without a date and with a fixed salt, so that a report of the same model is the same.
         figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})

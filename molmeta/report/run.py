@@ -68,7 +68,7 @@ def write_report(
         names = _names(library, ranking.best)
     content = content_of(predictor, ranking, names)
     values = {field.name: getattr(content, field.name) for field in fields(content)}
-    write_whole(path, page.render(values).encode())
+    write_whole(path, page.render(values).encode("utf-8", "backslashreplace"))
     return content
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.verdict import ENOUGH, GUESS, MODEL, Level, Verdict
+from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict, is_beaten
 
 # Class of a box, and its first words.
 TONES: dict[Level, tuple[str, str]] = {
@@ -17,7 +17,6 @@ TONES: dict[Level, tuple[str, str]] = {
     "unknown": ("care", "Not known yet."),
 }
 _METHODS = {MODEL: "molmeta", "knn": "nearest neighbours", "rf": "random forest", GUESS: "guessing"}
-_RIVALS = {"knn": "their nearest neighbours", "rf": "a random forest"}
 _SIGNS = {-1: "< ", 0: "", 1: "> "}
 
 
@@ -40,14 +39,12 @@ def headline(verdict: Verdict) -> str:
         return "Held-out compounds of yours are predicted no better than by guessing."
     if verdict.level == "unknown":
         return "There are too few compounds to hold some out and test the model on them."
-    known = {name: verdict.differences[name] for name in _RIVALS if name in verdict.differences}
-    rivals = sorted(known, key=lambda name: known[name][0])
-    found = "Held-out compounds of yours are predicted better than by guessing, but "
-    gap, error = known[rivals[0]]
-    if gap < -ENOUGH * error:
-        return f"{found}worse than by {_RIVALS[rivals[0]]}."
-    equal = next(name for name in rivals if known[name][0] <= ENOUGH * known[name][1])
-    return f"{found}not surely better than by {_RIVALS[equal]}."
+    rivals = {name: verdict.differences[name] for name in NAMES if name in verdict.differences}
+    equal = min(rivals, key=lambda name: (is_beaten(rivals[name]), rivals[name]))
+    return (
+        f"Held-out compounds of yours are predicted better than by guessing, but not surely better than by "
+        f"{NAMES[equal]}, which needs no earlier assays."
+    )
 
 
 def facts(report: AdaptReport) -> list[Fact]:
@@ -57,7 +54,8 @@ def facts(report: AdaptReport) -> list[Fact]:
         found.append(Fact("active", f"{report.n_active} ({100 * report.n_active / report.n:.0f} %)"))
     elif report.span is not None:
         low, high = report.span
-        found.append(Fact(unit(report), f"{typeset(low)} to {typeset(high)}"))
+        digits = _digits(high - low)
+        found.append(Fact(unit(report), f"{typeset(low, digits=digits)} to {typeset(high, digits=digits)}"))
     if report.verdict is not None and report.verdict.scores:
         scores = {report.verdict.metric: report.verdict.scores} | report.verdict.others
         found += [Fact(name, plus_minus(score[MODEL])) for name, score in scores.items()]
@@ -90,18 +88,26 @@ def plus_minus(estimate: tuple[float, float], signed: bool = False) -> str:
 
     >>> plus_minus((0.456, 0.021)), plus_minus((0.456, 0.021), signed=True)
     ('0.46 ± 0.02', '+0.46 ± 0.02')
+    >>> plus_minus((3.14e-6, 2.3e-7))
+    '0.0000031 ± 0.0000002'
     """
     number, error = estimate
-    return f"{typeset(number, signed)} ± {error:.2f}"
+    digits = _digits(10 * error)
+    return f"{typeset(number, signed, digits)} ± {error:.{digits}f}"
 
 
-def typeset(number: float, signed: bool = False) -> str:
-    """Two digits after the point, with a minus that is as wide as a plus.
+def _digits(size: float) -> int:
+    """Digits after the point: two, and more for what is so small that these would be zero."""
+    return 2 if not 0 < size < 0.05 else 1 - math.floor(math.log10(size))
+
+
+def typeset(number: float, signed: bool = False, digits: int = 2) -> str:
+    """Digits after the point, with a minus that is as wide as a plus.
 
     >>> typeset(-0.014), typeset(0.5, signed=True)
     ('−0.01', '+0.50')
     """
-    return minus(f"{number:+.2f}" if signed else f"{number:.2f}")
+    return minus(f"{number:+.{digits}f}" if signed else f"{number:.{digits}f}")
 
 
 def minus(text: str) -> str:

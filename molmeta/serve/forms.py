@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from molmeta.serve.boxes import lines_of, measured_of
+from molmeta.serve.limits import Limits
 from molmeta.serve.problems import RequestError
 from molmeta.serve.question import (
     ACTIVES,
@@ -20,6 +21,7 @@ from molmeta.serve.question import (
 
 SHOWN = 100  # compounds of the table on the page; the file has all
 _LONGEST = 100  # characters of a field of one line
+_MOST_LINES = 4  # for each row that may be given: two ends of its line, and as many of a blank one
 
 Filled = Mapping[str, str]
 
@@ -44,6 +46,13 @@ class Form:
     template: str
     fields: tuple[str, ...]
     question: Callable[[Filled], Question]
+
+    def check(self, given: Filled, limits: Limits) -> None:
+        """Raises RequestError for so many lines that to read them would keep all others waiting."""
+        lines = sum(text.count("\n") + text.count("\r") for text in self.filled(given).values())
+        most = _MOST_LINES * (limits.labelled + limits.candidates)
+        if lines > most:
+            raise RequestError(413, f"{lines:,} lines, and {most:,} is the most here; paste fewer")
 
     def filled(self, given: Filled) -> dict[str, str]:
         """A text for each field."""

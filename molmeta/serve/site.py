@@ -93,6 +93,7 @@ async def _answered(shown: Shown, form: Form, request: Request) -> HTMLResponse:
     async with request.form(max_files=0, max_fields=20, max_part_size=counter.limits.body) as sent:
         given = {key: value for key, value in sent.items() if isinstance(value, str)}
     try:
+        form.check(given, counter.limits)
         question = form.question(form.filled(given))
         check_rows(question, counter.limits)
         found = await counter.answer(question)

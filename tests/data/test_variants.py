@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from molmeta.data.assay import Assay
+from molmeta.data.labels import Unreadable, read_label
 from molmeta.data.table import read_assay
 from molmeta.errors import InputError
 
@@ -39,6 +40,71 @@ def test_a_column_of_units_may_have_any_name(tmp_path):
 
 def test_letters_that_could_be_units_are_none(tmp_path):
     assert read_assay(written(tmp_path, "value,sex", NM, ["M"] * 6)).target.unit is None
+
+
+@pytest.mark.parametrize("beside", ["dose_unit", "Test concentration units", "incubation time"])
+def test_units_of_conditions_are_not_those_of_labels(beside: str, tmp_path):
+    found = read_assay(written(tmp_path, f"response,{beside}", NM, ["uM"] * 6))
+    assert (found.target.unit, found.values[0]) == (None, 12)
+
+
+@pytest.mark.parametrize("cells", [[-7.1, -8, -6.5, -9, -7, -7.7], [-7.1] * 6, ["negative"] * 6])
+def test_negative_numbers_and_classes_are_no_units(cells: list[object], tmp_path):
+    assert read_assay(written(tmp_path, "y,docking_score", P, cells)).target.unit is None
+
+
+@pytest.mark.parametrize(("header", "unit"), [("pChEMBL Value", "pChEMBL"), ("% inhibition", "%")])
+def test_units_of_another_column_are_not_those_of_a_label_that_states_its_own(
+    header: str, unit: str, tmp_path
+):
+    path = written(
+        tmp_path, f"Standard Type,Standard Value,Standard Units,{header}", ["IC50"] * 6, NM, ["nM"] * 6, P
+    )
+    found = read_assay(path, label_column=header)
+    assert (found.target.unit, found.values.tolist()) == (unit, P)
+
+
+def test_what_was_published_has_its_own_units_and_signs(tmp_path):
+    path = written(
+        tmp_path,
+        "standard_relation,standard_units,standard_value,relation,units,value",
+        ["="] * 6,
+        ["nM"] * 6,
+        NM,
+        [">", *["="] * 5],
+        ["uM"] * 6,
+        [v / 1000 for v in NM],
+    )
+    found = read_assay(path, label_column="value")
+    assert found.values == pytest.approx(read_assay(path, label_column="standard_value").values)
+    assert found.relations.tolist() == [-1, 0, 0, 0, 0, 0]
+
+
+def test_signs_of_a_column_that_is_called_with_its_unit(tmp_path):
+    path = written(tmp_path, "IC50_nM,IC50_relation", NM, ["=", "=", "=", ">", "=", "="])
+    assert read_assay(path).relations.tolist() == [0, 0, 0, -1, 0, 0]
+
+
+def test_a_class_that_is_called_a_flag(tmp_path):
+    assert label(read_assay(written(tmp_path, "hERG_flag,other", [0, 1] * 3, NM))) == "hERG_flag"
+
+
+def test_signs_beside_a_logarithm_with_a_decimal_comma_are_asked_for(tmp_path):
+    p = [str(value).replace(".", ",") for value in P]
+    path = written(tmp_path, "IC50;pIC50;Relation", NM, p, ["=", "=", "=", ">", "=", "="], sep=";")
+    with pytest.raises(InputError, match="whose logarithm it is"):
+        read_assay(path, label_column="pIC50")
+
+
+def test_small_numbers_are_no_logarithm_of_a_constant(tmp_path):
+    small = [f"{value * 1e-9:.3e}" for value in NM]
+    path = written(tmp_path, "Papp (cm/s),relation,year", small, ["=", "=", "=", "<", "=", "="], [2020] * 6)
+    assert read_assay(path).relations.tolist() == [0, 0, 0, -1, 0, 0]
+
+
+def test_a_long_cell_takes_no_time():
+    cell = "1a" + " " * 30_000 + "("
+    assert read_label(cell) == Unreadable(cell[:200], "it is too long for a label")
 
 
 def test_signs_beside_a_value_and_its_logarithm_are_asked_for(tmp_path):
@@ -101,6 +167,14 @@ def test_a_title_above_the_table(tmp_path):
     assert any("'EGFR second run'" in note for note in found.notes)
 
 
+def test_a_title_may_hold_a_delimiter(tmp_path):
+    found = read_assay(written(tmp_path, "IC50_nM", NM, before="EGFR, second run\n\n"))
+    assert (label(found), found.target.unit, len(found)) == ("IC50_nM", "nM", 6)
+    path = written(tmp_path, "IC50_nM", NM)
+    path.write_text(path.read_text().replace("\n", "\n\n", 1))
+    assert label(read_assay(path)) == "IC50_nM"
+
+
 def test_a_structure_above_a_blank_line_is_no_title(tmp_path):
     path = tmp_path / "list.smi"
     path.write_text("CCO\n\nCCN amine, pure\n")
@@ -159,3 +233,11 @@ def test_empty_rows_at_the_end_are_no_rows(tmp_path):
     found = read_assay(path)
     assert (found.n_rows, found.rejected) == (6, ())
     assert any("2 empty rows" in note for note in found.notes)
+
+
+def test_a_field_that_once_holds_a_list_is_still_a_column(tmp_path):
+    path = tmp_path / "a.jsonl"
+    rows = [f'{{"smiles": "{smiles}", "pKi": {p}}}' for smiles, p in zip(SMILES, P, strict=True)]
+    path.write_text("\n".join([*rows, '{"smiles": "CCO", "pKi": [5, 6]}', '{"smiles": "CCN", "pKi": null}']))
+    found = read_assay(path)
+    assert (len(found), found.unlabelled) == (6, (7, 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from molmeta.chem.features import compound_hash
+from molmeta.data.ledger import Measurement
 from molmeta.data.table import read_assay
+from molmeta.doctor.case import Case
 from molmeta.doctor.diagnosis import Diagnosis, Finding, Severity
 from molmeta.doctor.evidence import warnings
 from molmeta.doctor.examination import diagnose
@@ -270,3 +273,19 @@ def test_example_assays_are_not_alarming(name: str):
     assert all(
         finding.sentence.endswith(".") and finding.meaning.endswith(".") for finding in diagnosis.findings
     )
+
+
+def test_many_replicates_take_no_longer_each(monkeypatch: pytest.MonkeyPatch):
+    case = Case(read_assay(pd.DataFrame({"smiles": [*HEALTHY] * 2, "pIC50": [*HEALTHY.values()] * 2})))
+    looks = []
+
+    class Counted(tuple[Measurement, ...]):
+        def __iter__(self) -> Iterator[Measurement]:
+            looks.append(1)
+            return super().__iter__()
+
+    monkeypatch.setitem(
+        vars(case), "ledger", replace(case.ledger, measurements=Counted(case.ledger.measurements))
+    )
+    assert all(case.measured(group).said for group in case.groups)
+    assert len(looks) <= 2

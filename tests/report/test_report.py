@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -12,11 +14,14 @@ import pandas as pd
 import pytest
 
 import molmeta
+from molmeta.data.table import read_assay
 from molmeta.errors import InputError, NotEnoughData, RefusedError
 from molmeta.predictor import Predictor
 from molmeta.report import plots, words
+from molmeta.report.compounds import ranked_cards
 from molmeta.report.ranking import rank
 from molmeta.report.run import write_report
+from molmeta.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
 ASSAYS = ROOT / "assays"
@@ -209,3 +214,49 @@ def test_few_compounds_make_few_groups() -> None:
 def test_no_id_of_a_user_is_an_address(classes: Predictor, tmp_path: Path) -> None:
     write_report(classes, tmp_path / "r.html")
     assert not re.search(r"https?://(?!www\.w3\.org)", (tmp_path / "r.html").read_text("utf-8"))
+
+
+def few(**columns: list[object]) -> Predictor:
+    smiles = ["CCO", "CCN", "CCC", "CCCl", "c1ccccc1O", "CC(=O)O", "CCCCN", "CCOC", "c1ccncc1", "CCBr", "CCI"]
+    cells = zip(smiles, *columns.values(), strict=True)
+    rows = [dict(zip(["smiles", *columns], row, strict=True)) for row in cells]
+    source = io.BytesIO("\n".join(map(json.dumps, rows)).encode())
+    assay = read_assay(source, label_column=list(columns)[-1])
+    return molmeta.adapt(assay, "fast", device="cpu", verdict=False)
+
+
+def test_the_nearest_compound_is_found_by_its_structure_where_several_have_one_name():
+    values: list[object] = [float(i) for i in range(11)]
+    predictor = few(id=[*["batch"] * 4, *map(str, range(7))], logD=values)
+    ranking = rank(
+        predictor, pd.DataFrame({"smiles": ["CCO.Cl.[Na]", "CCCO", "CCCN", "CCCCl"]}), "library", 4
+    )
+    cards = ranked_cards(predictor, ranking.best, ["x"] * len(ranking.best))
+    labels = [one.nearest.lines[0] for one in cards if one.nearest]
+    assert labels == [f"measured: {value:.3g}" for value in ranking.best["mm_nearest_label"]]
+
+
+@pytest.mark.parametrize("column", ["$\\bad{ y$", "logD \ud800", "cost ($) or price ($)"])
+def test_a_column_may_be_called_anything(column: str, tmp_path: Path):
+    out = tmp_path / "r.html"
+    write_report(few(**{column: [float(i) for i in range(11)]}), out)
+    assert out.read_text("utf-8")
+
+
+def test_half_a_character_in_a_name_is_shown_as_its_escape(tmp_path: Path):
+    predictor = few(id=[f"n\ud800{i}" for i in range(11)], logD=[float(i) for i in range(11)])
+    assert predictor.predict(["CCCO"])["mm_nearest"][0].startswith("n\\ud800")
+    out = tmp_path / "r.html"
+    write_report(predictor, out)
+    assert "n\\ud8000" in out.read_text("utf-8")
+
+
+def test_small_numbers_are_no_zeros():
+    predictor = few(**{"Papp (cm/s)": [i * 1e-6 for i in range(1, 12)]})
+    assert words.facts(predictor.report)[1].value == "0.000001 to 0.000011"
+
+
+def test_the_headline_does_not_deny_what_the_verdict_says():
+    differences = {"knn": (0.1, 0.01), "rf": (0.2, 0.15), "guessing": (0.5, 0.05)}
+    verdict = Verdict("like_baseline", "", "R²", differences=differences)
+    assert "not surely better than by a random forest" in words.headline(verdict)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from molmeta.serve import forms
+
 HOSTILE = ["<script>alert(1)</script>", "[nH] & \"quotes'", "😀 αβ", "{{ 7 * 7 }}", "=1+1", "%s %(x)s"]
 ACTIVES = "CCO\nCCCO propanol\nOCc1ccccc1\n"
 INACTIVES = "CCC\nCCCC\tbutane\nCc1ccccc1,toluene\n"
@@ -157,3 +159,11 @@ def test_the_log_holds_nothing_that_was_pasted(served: Any):
     assert "POST / 200" in log
     assert "CCCCCCCCO" not in log
     assert "secret" not in log
+
+
+def test_more_lines_than_can_be_rows_are_not_read(client: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forms, "lines_of", lambda *_: pytest.fail("they were read"))
+    for end in ("\n", "\r"):
+        found = client.post("/", data=BOXES | {"candidates": f"C{end}" * 500})
+        assert found.status_code == 413
+        assert "lines" in text_of(found.text)
