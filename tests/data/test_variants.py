@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from molmeta.data.assay import Assay
+from molmeta.data.raw import open_table
 from molmeta.data.table import read_assay
 from molmeta.errors import InputError
 
@@ -99,6 +100,25 @@ def test_a_title_above_the_table(tmp_path):
     found = read_assay(written(tmp_path, "IC50_nM", NM, before="EGFR second run\n\n"))
     assert len(found) == 6
     assert any("'EGFR second run'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "before", ["HLM, second run;;\n", "HLM; run 2;\n;;\n", "sep=;\nHLM;;\nDate;12.03.2024;\n;;\n;;\n"]
+)
+def test_titles_that_excel_filled_up(tmp_path, before):
+    path = tmp_path / "padded.csv"
+    rows = "".join(f"A{i};{'C' * i}O;{i},5\n" for i in range(1, 7))
+    path.write_text(before + "Compound ID;Structure;CLint\n" + rows)
+    found = read_assay(path)
+    assert (label(found), found.ids[0], len(found)) == ("CLint", "A1", 6)
+    assert any(note.startswith("passed over before the table: 'HLM") for note in found.notes)
+
+
+def test_a_column_of_structures_beside_empty_ones_has_no_title(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("Compound,,\nCCO,,\nCCN,,\n")
+    table = open_table(path)
+    assert table.header == ("Compound", "", "")
 
 
 def test_a_structure_above_a_blank_line_is_no_title(tmp_path):
