@@ -43,7 +43,7 @@ METRICS: dict[str, dict[str, Metric]] = {
     "regression": {"R²": r2, "RMSE": rmse},
 }
 REPEATS = 3
-_ENOUGH = 2.0  # standard errors that a difference must have to count
+ENOUGH = 2.0  # standard errors that a difference must have to count
 
 
 @dataclass(frozen=True)
@@ -161,13 +161,13 @@ def _conclude(
     gap, se = differences[strongest]
     ahead, ahead_se = differences[GUESS]
     text = f"{abs(gap):.2f} ± {se:.2f}"
-    if ahead <= _ENOUGH * ahead_se:
+    if ahead <= ENOUGH * ahead_se:
         sentence = f"no better than guessing on these {n} compounds: {ahead:+.2f} ± {ahead_se:.2f} {terms}"
-        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -_ENOUGH * se else ""
+        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -ENOUGH * se else ""
         return "useless", sentence + worse
-    if gap < -_ENOUGH * se:
+    if gap < -ENOUGH * se:
         return "like_baseline", f"worse than {NAMES[strongest]} by {text} {terms}; better than guessing"
-    beaten = [name for name in rivals if differences[name][0] > _ENOUGH * differences[name][1]]
+    beaten = [name for name in rivals if differences[name][0] > ENOUGH * differences[name][1]]
     if len(beaten) == len(rivals):
         return "useful", f"better than {' and '.join(_by(name, differences) for name in beaten)} {terms}"
     # The strongest may be beaten surely, and a weaker one, of which less is known, not.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict
+from molmeta.verdict import ENOUGH, GUESS, MODEL, NAMES, Level, Verdict
 
 # Class of a box, and its first words.
 TONES: dict[Level, tuple[str, str]] = {
@@ -32,16 +32,23 @@ def headline(verdict: Verdict) -> str:
     """What the verdict means for the work, in a sentence."""
     if verdict.level == "useful":
         return (
-            "Held-out compounds of yours are predicted better than by their nearest neighbours or by a "
-            "random forest."
+            "The model predicts held-out compounds of yours better than their nearest neighbours and a "
+            "random forest do."
         )
     if verdict.level == "useless":
-        return "Held-out compounds of yours are predicted no better than by guessing."
+        return "The model predicts held-out compounds of yours no better than guessing does."
     if verdict.level == "unknown":
         return "There are too few compounds to hold some out and test the model on them."
-    equal = min((name for name in NAMES if name in verdict.differences), key=lambda n: verdict.differences[n])
+    rivals = sorted(
+        (name for name in NAMES if name in verdict.differences), key=lambda n: verdict.differences[n]
+    )
+    # As in the sentence of the verdict: the strongest may be beaten surely, and a weaker one not.
+    open_ = (name for name in rivals if verdict.differences[name][0] <= ENOUGH * verdict.differences[name][1])
+    equal = next(open_, rivals[0])
+    gap, se = verdict.differences[equal]
+    how = "worse" if gap < -ENOUGH * se else "not surely better"
     return (
-        f"Held-out compounds of yours are predicted better than by guessing, but not surely better than by "
+        f"The model predicts held-out compounds of yours better than guessing does, but {how} than "
         f"{NAMES[equal]}, which needs no earlier assays."
     )
 
