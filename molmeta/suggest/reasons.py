@@ -65,6 +65,7 @@ class Reasons:
         between = f"{row['mm_low']:.3g} to {row['mm_high']:.3g}"
         if self.target.kind == "classification":
             said = f"probability {row['mm_probability']:.2f}"
+            between = f"{row['mm_low']:.2f} to {row['mm_high']:.2f}"
         else:
             said = f"value {row['mm_value']:.3g}"
         unsure = width.iloc[at] > width.quantile(_UNSURE)
