@@ -180,11 +180,16 @@ def _show_doubts(doubts: Doubts, classes: bool) -> None:
         f"Labels that the other compounds speak against, worth a second look: {doubts.found} "
         f"(chance alone would give about {doubts.expected:.1f})"
     )
-    predicted = "chance of being active" if classes else "predicted"
-    rows: list[list[render.Cell]] = [
-        [one.name, ", ".join(map(str, one.rows)), one.label, one.predicted] for one in doubts.named
-    ]
-    render.table(["compound", "rows", "label", f"{predicted}, from the others"], rows)
+    rows: list[list[render.Cell]] = []
+    for one in doubts.named:
+        label: render.Cell = one.label
+        if classes:
+            label = "active" if one.label else "inactive"
+        elif one.relation:
+            label = f"{'>' if one.relation > 0 else '<'} {one.label:.3g}"
+        predicted = f"{one.predicted:.0%} likely active" if classes else one.predicted
+        rows.append([one.name, ", ".join(map(str, one.rows)), label, predicted])
+    render.table(["compound", "rows", "label", "predicted from the others"], rows)
 
 
 def _pm(estimate: tuple[float, float] | None) -> str:

@@ -134,7 +134,10 @@ def _show_compound(predictor: Predictor, one: Account, carriers: pd.DataFrame | 
         render.line(f"{one.atoms.smiles}: labelled compounds that carry its prediction")
         columns = ["labelled", "label", "similarity", "influence"]
         part = carriers[carriers["compound"] == one.atoms.smiles]
-        render.table(columns, [[_cell(row[name]) for name in columns] for _, row in part.iterrows()])
+        rows = [[_cell(row[name]) for name in columns] for _, row in part.iterrows()]
+        if predictor.support.target.kind == "classification":
+            rows = [[a, "active" if float(b) > 0.5 else "inactive", *rest] for a, b, *rest in rows]
+        render.table(columns, rows)
         render.line()
 
 

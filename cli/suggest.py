@@ -128,7 +128,7 @@ def _show(found: Suggestions, n: int, out: str) -> None:
     lost = [f"{count} {reason}" for reason, count in {**found.left_out, **found.rejected}.items()]
     render.line(
         f"{counted(found.read, 'row')} read{': ' if lost else ''}{', '.join(lost)}; "
-        f"picked from the best {counted(found.candidates, 'compound')} of the others"
+        f"picked from the best {counted(found.candidates, 'compound')}{' of the others' if lost else ''}"
     )
     render.line()
     own = list(found.header[:2])

@@ -74,7 +74,8 @@ class Atlas:
         if family not in self.sizes:
             near = difflib.get_close_matches(family, self.sizes, n=3, cutoff=0.4) or list(self.sizes)[:8]
             raise ConfigError(
-                f"no target family '{family}' among those with {FEWEST} assays; near: {', '.join(near)}"
+                f"no target family '{family}' among those with at least {FEWEST} assays; "
+                f"near: {', '.join(near)}"
             )
         members = self.outputs[spoken & self.among(family)]
         return (members.sum(0) + _PSEUDO * everyone) / (len(members) + _PSEUDO)

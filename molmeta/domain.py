@@ -12,6 +12,8 @@ from molmeta.chem.similarity import tanimoto
 from molmeta.prediction import Bernoulli, Prediction
 
 Array = NDArray[np.float64]
+# Tanimoto similarity of ECFP4 counts from which on two compounds are called alike.
+ALIKE = 0.4
 
 
 @dataclass(frozen=True)

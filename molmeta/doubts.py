@@ -27,8 +27,8 @@ class Doubt:
     name, smiles : str
     rows : tuple of int
         Rows of the file that it comes from.
-    label : float
-        0/1, or the value on the model's scale.
+    label, relation : float, int
+        0/1, or the value on the model's scale, and whether the true one is below (-1) or above it (+1).
     predicted : float
         Probability of the active class, or the value, from the other compounds.
     chance : float
@@ -39,6 +39,7 @@ class Doubt:
     smiles: str
     rows: tuple[int, ...]
     label: float
+    relation: int
     predicted: float
     chance: float
 
@@ -95,6 +96,7 @@ def doubt(outcome: Outcome, support: Support, rare: float | None = None, most: i
             smiles=support.smiles[i],
             rows=support.rows[i],
             label=float(y[i]),
+            relation=support.relations[i],
             predicted=float(outcome.value[i]),
             chance=float(chance[i]),
         )

@@ -36,7 +36,7 @@ from molmeta.sheet import Sheet, columns_of
 CHUNK = 4096
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictor:
     """A model of one assay: heads conditioned on its compounds, calibrated, with a domain.
 
@@ -60,6 +60,9 @@ class Predictor:
     report: AdaptReport
     origin: Origin | None = None
     recipe: Recipe | None = None
+
+    def __repr__(self) -> str:
+        return f"<Predictor of {self.report.assay}: {self.report.model}, {self.report.n} compounds>"
 
     @property
     def name(self) -> str:

@@ -43,7 +43,7 @@ METRICS: dict[str, dict[str, Metric]] = {
     "regression": {"R²": r2, "RMSE": rmse},
 }
 REPEATS = 3
-_ENOUGH = 2.0  # standard errors that a difference must have to count
+ENOUGH = 2.0  # standard errors that a difference must have to count
 
 
 @dataclass(frozen=True)
@@ -161,11 +161,11 @@ def _conclude(
     gap, se = differences[strongest]
     ahead, ahead_se = differences[GUESS]
     text = f"{abs(gap):.2f} ± {se:.2f}"
-    if ahead <= _ENOUGH * ahead_se:
+    if ahead <= ENOUGH * ahead_se:
         sentence = f"no better than guessing on these {n} compounds: {ahead:+.2f} ± {ahead_se:.2f} {terms}"
-        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -_ENOUGH * se else ""
+        worse = f"; {NAMES[strongest]} does better by {text}" if gap < -ENOUGH * se else ""
         return "useless", sentence + worse
-    if gap < -_ENOUGH * se:
+    if gap < -ENOUGH * se:
         return "like_baseline", f"worse than {NAMES[strongest]} by {text} {terms}; better than guessing"
     beaten = [name for name in rivals if is_beaten(differences[name])]
     if len(beaten) == len(rivals):
@@ -183,7 +183,7 @@ def _conclude(
 
 def is_beaten(difference: Estimate) -> bool:
     """Whether the model is surely better than what it has this difference to."""
-    return difference[0] > _ENOUGH * difference[1]
+    return difference[0] > ENOUGH * difference[1]
 
 
 def _by(name: str, differences: Mapping[str, Estimate]) -> str:

@@ -16,10 +16,11 @@ _UNDECIDED = (
 )
 # English first; what other languages say in Latin script is close enough to leave no doubt.
 _ACTIVE = (
-    "active actives act true t yes y positive pos hit + toxic aktiv wirksam positiv ja toxisch actif activo"
+    "active actives act true t yes y positive pos hit + toxic blocker binder inhibitor "
+    "aktiv wirksam positiv ja toxisch actif activo"
 )
 _INACTIVE = (
-    "inactive inactives inact false f no n negative neg decoy nontoxic "
+    "inactive inactives inact false f no n negative neg decoy nontoxic nonblocker nonbinder noninhibitor "
     "inaktiv unwirksam negativ nein inactif inactivo"
 )
 _MISSING = "not determined,not tested,not measured,nicht bestimmt,nicht getestet,nicht gemessen"
@@ -27,7 +28,18 @@ BLANK = frozenset(["", *_MISSING.split(","), *_UNDECIDED.split()])
 CLASSES = {
     **dict.fromkeys(_ACTIVE.split(), 1.0),
     **dict.fromkeys(
-        [*_INACTIVE.split(), "not active", "non-active", "non-toxic", "non-hit", "nicht aktiv"], 0.0
+        [
+            *_INACTIVE.split(),
+            "not active",
+            "non-active",
+            "non-toxic",
+            "non-hit",
+            "non-blocker",
+            "non-binder",
+            "non-inhibitor",
+            "nicht aktiv",
+        ],
+        0.0,
     ),
 }
 RELATIONS = {

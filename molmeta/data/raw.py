@@ -16,7 +16,16 @@ from molmeta.data.headers import says_header
 from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
 from molmeta.data.sdf import read_sdf
-from molmeta.data.sniff import SAMPLE, SMI_SUFFIXES, check_width, choose_layout, describe, has_header, prelude
+from molmeta.data.sniff import (
+    PADDING,
+    SAMPLE,
+    SMI_SUFFIXES,
+    check_width,
+    choose_layout,
+    describe,
+    has_header,
+    prelude,
+)
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
 from molmeta.wording import counted
@@ -100,7 +109,7 @@ def _delimited(source: Source) -> RawTable:
     first, lines = ahead(lines, lambda seen: len(seen) >= 2 * SAMPLE)
     skipped, stated = prelude(first)
     if passed := [text for _, text in first[:skipped] if text.strip() and not text.startswith(("#", "sep="))]:
-        source.notes.append(f"passed over before the table: '{passed[0].strip()[:60]}'")
+        source.notes.append(f"passed over before the table: '{passed[0].strip(PADDING)[:60]}'")
     first, lines = first[skipped:], itertools.islice(lines, skipped, None)
     if not first:
         return _empty(source)

@@ -189,4 +189,4 @@ def _limit(groups: Sequence[Group], target: Target) -> float:
     """How far apart values may be: one log unit, on other scales one standard deviation of the assay."""
     if is_logarithmic(target.unit):
         return LOG_LIMIT
-    return float(np.std([label.value for group in groups for label in group.labels]))
+    return float(np.std([label.value for group in groups for label in group.labels] or [0.0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from molmeta.errors import InputError
 
 Lines = list[tuple[int, str]]
 SAMPLE = 200
+_TITLES = 20  # lines at the top that may be titles
 # In order of preference: a comma may be a decimal sign or part of a name, a bar part of a CXSMILES.
 DELIMITERS = ("\t", ";", ",", "|")
+PADDING = "".join(DELIMITERS) + " \r\n"
 SMI_SUFFIXES = (".smi", ".ism", ".can", ".smiles")
 _STRUCTURAL = re.compile(r"[A-Za-z\[][A-Za-z0-9@+\-\[\]\\/().=#$:%*]*(?: \|.*\|)?")
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
@@ -26,14 +29,16 @@ _EXTENSION = re.compile(r" \|[^|]*\|")  # of CXSMILES; the bars and commas in it
 def prelude(lines: Lines) -> tuple[int, str | None]:
     """How many lines stand before the table, and the delimiter that a "sep=" line states.
 
-    Comments (#), blank lines and a title with a blank line under it are passed over; a "#smiles ..." line is
-    the header itself.
+    Comments (#), blank lines, a title with a blank line under it, and titles that a spreadsheet filled up
+    with delimiters are passed over; a "#smiles ..." line is the header itself.
 
     >>> prelude([(1, "# from the plate reader"), (2, "sep=;"), (3, "smiles;y")])
     (2, ';')
+    >>> prelude([(1, "Plate 7;;"), (2, "Date;3.12.;"), (3, ";;"), (4, "id;smiles;y")])
+    (3, None)
     """
     stated = None
-    titles = _titles(lines)
+    titles = max(_titles(lines), _padded_titles(lines))
     for skipped, (_, text) in enumerate(lines):
         if (match := _SEPARATOR.fullmatch(text)) is not None:
             stated = match[1]
@@ -58,6 +63,29 @@ def _titles(lines: Lines) -> int:
         return 0
     structure = is_structure(texts[start].split(maxsplit=1)[0]) if texts[start] else True
     return 0 if body is None or structure or not _delimited(texts[body]) else body
+
+
+def _padded_titles(lines: Lines) -> int:
+    """How many lines titles and empty rows take that a spreadsheet filled up to the width of the table.
+
+    Titles end at an empty row; without one they are the rows of one filled cell, at the top.
+    """
+    start = next((i + 1 for i, (_, text) in enumerate(lines[:_TITLES]) if _SEPARATOR.fullmatch(text)), 0)
+    texts = [text.rstrip("\r\n") for _, text in lines[start : start + _TITLES]]
+    for delimiter in DELIMITERS:
+        rows = [[cell.strip('" ') for cell in text.split(delimiter)] for text in texts]
+        padded = list(itertools.takewhile(_is_padded, rows))
+        alone = len(list(itertools.takewhile(lambda row: sum(map(bool, row)) < 2, padded)))
+        count = max([alone, *(i + 1 for i, row in enumerate(padded) if not any(row))])
+        top = rows[count] if count < len(rows) else []
+        if count and sum(map(bool, top)) > 1 and all(len(row) == len(top) for row in padded[:count]):
+            return start + count
+    return 0
+
+
+def _is_padded(row: Sequence[str]) -> bool:
+    """Whether a row ends with an empty cell, and holds neither a structure nor its title."""
+    return len(row) > 1 and not row[-1] and not any(says_smiles(cell) or is_structure(cell) for cell in row)
 
 
 def _delimited(text: str) -> bool:

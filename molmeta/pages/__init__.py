@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 
 
+def unbroken(text: str) -> str:
+    """Numbers stay on the line of their signs and units."""
+    return text.replace(" ± ", "\u00a0±\u00a0").replace(" %", "\u00a0%")
+
+
 @cache
 def environment(templates: Path) -> Environment:
     """Templates of a folder, which extend `frame.html` of this one.
@@ -48,5 +53,6 @@ def environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["unbroken"] = unbroken
     made.globals["style"] = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
     return made

@@ -85,7 +85,7 @@ def ranked_cards(predictor: Predictor, best: pd.DataFrame, names: Sequence[str])
     for rank, (row, name, picture, i) in enumerate(
         zip(best.to_dict("records"), names, _coloured(predictor, smiles), nearest_ones, strict=True), start=1
     ):
-        inside = bool(row["mm_in_domain"])
+        tag, tone = words.domain(bool(row["mm_in_domain"]), row["mm_nearest_similarity"])
         nearest = Card(
             support.names()[i],
             structure(support.smiles[i], _SMALL, label=support.names()[i]),
@@ -96,8 +96,8 @@ def ranked_cards(predictor: Predictor, best: pd.DataFrame, names: Sequence[str])
                 name=f"{rank}. {name}",
                 picture=picture,
                 lines=(f"predicted: {words.predicted(row[value], row['mm_low'], row['mm_high'], classes)}",),
-                tag="like your compounds" if inside else "unlike your compounds: a guess",
-                tone="good" if inside else "care",
+                tag=tag,
+                tone=tone,
                 nearest=nearest,
             )
         )

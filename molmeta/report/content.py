@@ -174,7 +174,8 @@ def _library(predictor: Predictor, ranking: Ranking, names: list[str]) -> Librar
     said = [counted(ranking.rows, "row")]
     said += [f"{unread} could not be read"] if unread else []
     said += [f"{ranking.measured} of labelled compounds, which are left out here"] if ranking.measured else []
-    said.append(f"{ranking.inside} of the other {scored} are like your compounds")
+    rest = f"the other {scored}" if ranking.measured or unread else f"these {scored}"
+    said.append(f"{ranking.inside} of {rest} are in the domain of the model")
     picture = Picture(
         plots.similarities(EDGES, ranking.similarity, own, predictor.domain.similarity),
         "Similarity of the library to the nearest labelled compound",

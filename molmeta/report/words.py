@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
-from molmeta.verdict import GUESS, MODEL, NAMES, Level, Verdict, is_beaten
+from molmeta.domain import ALIKE
+from molmeta.verdict import ENOUGH, GUESS, MODEL, NAMES, Level, Verdict, is_beaten
 
 # Class of a box, and its first words.
 TONES: dict[Level, tuple[str, str]] = {
@@ -32,17 +33,20 @@ def headline(verdict: Verdict) -> str:
     """What the verdict means for the work, in a sentence."""
     if verdict.level == "useful":
         return (
-            "Held-out compounds of yours are predicted better than by their nearest neighbours or by a "
-            "random forest."
+            "The model predicts held-out compounds of yours better than their nearest neighbours and a "
+            "random forest do."
         )
     if verdict.level == "useless":
-        return "Held-out compounds of yours are predicted no better than by guessing."
+        return "The model predicts held-out compounds of yours no better than guessing does."
     if verdict.level == "unknown":
         return "There are too few compounds to hold some out and test the model on them."
     rivals = {name: verdict.differences[name] for name in NAMES if name in verdict.differences}
+    # As in the sentence of the verdict: the strongest may be beaten surely, and a weaker one not.
     equal = min(rivals, key=lambda name: (is_beaten(rivals[name]), rivals[name]))
+    gap, se = rivals[equal]
+    how = "worse" if gap < -ENOUGH * se else "not surely better"
     return (
-        f"Held-out compounds of yours are predicted better than by guessing, but not surely better than by "
+        f"The model predicts held-out compounds of yours better than guessing does, but {how} than "
         f"{NAMES[equal]}, which needs no earlier assays."
     )
 
@@ -141,6 +145,19 @@ def said(value: float, relation: int, classes: bool) -> str:
     ('active', '> 6.25')
     """
     return ("active" if value else "inactive") if classes else _SIGNS[relation] + minus(f"{value:.3g}")
+
+
+def domain(inside: bool, similarity: float) -> tuple[str, str]:
+    """Whether the model can speak for a compound, in words, and the tone of the tag.
+
+    The domain of a few diverse compounds is wide: most of it is like none of them.
+
+    >>> domain(True, 0.6), domain(True, 0.2), domain(False, 0.2)
+    (('like your compounds', 'good'), ('in the domain', ''), ('outside the domain: a guess', 'care'))
+    """
+    if not inside:
+        return "outside the domain: a guess", "care"
+    return ("like your compounds", "good") if similarity >= ALIKE else ("in the domain", "")
 
 
 def predicted(value: float, low: float, high: float, classes: bool) -> str:

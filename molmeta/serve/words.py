@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from molmeta.report.words import TONES
+from molmeta.report.words import domain as domain_of
 from molmeta.serve.answer import Basis, Ranked
 from molmeta.wording import counted
 
@@ -50,7 +51,7 @@ def domain(one: Ranked) -> tuple[str, str]:
     """Whether the model can speak for a compound, in words, and the class of the tag."""
     if one.in_domain is None:
         return "nothing to compare with", "care"
-    return ("like your compounds", "good") if one.in_domain else ("unlike your compounds", "care")
+    return domain_of(one.in_domain, one.nearest_similarity or 0.0)
 
 
 def number(value: float | None) -> str:

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from molmeta.domain import ALIKE
 from molmeta.units import Target
 from molmeta.wording import counted
 
-# Tanimoto similarity of ECFP4 counts from which on two compounds are called alike.
-ALIKE = 0.4
 # Of candidates: what is less sure than this share of them is called uncertain.
 _UNSURE = 0.75
 
@@ -65,6 +64,7 @@ class Reasons:
         between = f"{row['mm_low']:.3g} to {row['mm_high']:.3g}"
         if self.target.kind == "classification":
             said = f"probability {row['mm_probability']:.2f}"
+            between = f"{row['mm_low']:.2f} to {row['mm_high']:.2f}"
         else:
             said = f"value {row['mm_value']:.3g}"
         unsure = width.iloc[at] > width.quantile(_UNSURE)

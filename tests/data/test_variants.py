@@ -9,6 +9,7 @@ import pytest
 
 from molmeta.data.assay import Assay
 from molmeta.data.labels import Unreadable, read_label
+from molmeta.data.raw import open_table
 from molmeta.data.table import read_assay
 from molmeta.errors import InputError
 
@@ -173,6 +174,25 @@ def test_a_title_may_hold_a_delimiter(tmp_path):
     path = written(tmp_path, "IC50_nM", NM)
     path.write_text(path.read_text().replace("\n", "\n\n", 1))
     assert label(read_assay(path)) == "IC50_nM"
+
+
+@pytest.mark.parametrize(
+    "before", ["HLM, second run;;\n", "HLM; run 2;\n;;\n", "sep=;\nHLM;;\nDate;12.03.2024;\n;;\n;;\n"]
+)
+def test_titles_that_excel_filled_up(tmp_path, before):
+    path = tmp_path / "padded.csv"
+    rows = "".join(f"A{i};{'C' * i}O;{i},5\n" for i in range(1, 7))
+    path.write_text(before + "Compound ID;Structure;CLint\n" + rows)
+    found = read_assay(path)
+    assert (label(found), found.ids[0], len(found)) == ("CLint", "A1", 6)
+    assert any(note.startswith("passed over before the table: 'HLM") for note in found.notes)
+
+
+def test_a_column_of_structures_beside_empty_ones_has_no_title(tmp_path):
+    path = tmp_path / "one.csv"
+    path.write_text("Compound,,\nCCO,,\nCCN,,\n")
+    table = open_table(path)
+    assert table.header == ("Compound", "", "")
 
 
 def test_a_structure_above_a_blank_line_is_no_title(tmp_path):

@@ -182,11 +182,11 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "knn", "rf", "said"),
     [
-        ("useful", 0.1, 0.1, "better than by their nearest neighbours or by a random forest."),
-        ("like_baseline", 0.05, 0.10, "not surely better than by their nearest neighbours."),
-        ("like_baseline", 0.10, 0.05, "not surely better than by a random forest."),
-        ("like_baseline", 0.10, -0.10, "worse than by a random forest."),
-        ("useless", 0.0, 0.0, "no better than by guessing."),
+        ("useful", 0.1, 0.1, "better than their nearest neighbours and a random forest do."),
+        ("like_baseline", 0.05, 0.10, "not surely better than kNN,"),
+        ("like_baseline", 0.10, 0.05, "not surely better than a random forest,"),
+        ("like_baseline", 0.10, -0.10, "worse than a random forest,"),
+        ("useless", 0.0, 0.0, "no better than guessing does."),
         ("unknown", 0.0, 0.0, "too few compounds"),
     ],
 )
@@ -259,4 +259,4 @@ def test_small_numbers_are_no_zeros():
 def test_the_headline_does_not_deny_what_the_verdict_says():
     differences = {"knn": (0.1, 0.01), "rf": (0.2, 0.15), "guessing": (0.5, 0.05)}
     verdict = Verdict("like_baseline", "", "R²", differences=differences)
-    assert "not surely better than by a random forest" in words.headline(verdict)
+    assert "not surely better than a random forest" in words.headline(verdict)
