@@ -76,8 +76,7 @@ class Predictor:
 
     @cached_property
     def known(self) -> NDArray[np.int32] | None:
-        """Sorted sketches int32[k] of the compounds that predictions may rest on by their identity: labelled
-        ones, and those of the tables of the heads. None where nobody knows these."""
+        """Sorted sketches int32[k] of labelled compounds and of those in tables of heads; None if unknown."""
         own = sketches(self.labelled.mols.need("counts"))
         if "identity" in self.needs:
             learner = self.ensemble.learner
@@ -119,10 +118,9 @@ class Predictor:
         """
         index = smiles.index if isinstance(smiles, pd.Series | pd.DataFrame) else None
         cells = structures_of(smiles)
-        frames = []
-        for start in range(0, max(len(cells), 1), CHUNK):
-            part = cells[start : start + CHUNK]
-            frames.append(self.predict_rows(read_rows(part, self.needs), columns))
+        starts = range(0, max(len(cells), 1), CHUNK)
+        parts = (read_rows(cells[start : start + CHUNK], self.needs) for start in starts)
+        frames = [self.predict_rows(part, columns) for part in parts]
         return pd.concat(frames, ignore_index=True).set_axis(
             pd.RangeIndex(len(cells)) if index is None else index, axis=0
         )

@@ -23,22 +23,13 @@ _INACTIVE = (
     "inactive inactives inact false f no n negative neg decoy nontoxic nonblocker nonbinder noninhibitor "
     "inaktiv unwirksam negativ nein inactif inactivo"
 )
+_NOT = "not active,non-active,non-toxic,non-hit,non-blocker,non-binder,non-inhibitor,nicht aktiv"
 _MISSING = "not determined,not tested,not measured,nicht bestimmt,nicht getestet,nicht gemessen"
 BLANK = frozenset(["", *_MISSING.split(","), *_UNDECIDED.split()])
 CLASSES = {
     **dict.fromkeys(_ACTIVE.split(), 1.0),
     **dict.fromkeys(
-        [
-            *_INACTIVE.split(),
-            "not active",
-            "non-active",
-            "non-toxic",
-            "non-hit",
-            "non-blocker",
-            "non-binder",
-            "non-inhibitor",
-            "nicht aktiv",
-        ],
+        [*_INACTIVE.split(), *_NOT.split(",")],
         0.0,
     ),
 }
