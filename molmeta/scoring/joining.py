@@ -70,12 +70,11 @@ def join(
     check_absent(parts.out, force)
     manifest = Manifest.from_json(parts.manifest)
     with parts.locked(WHOLE):
-        tallies: list[Tally] = []
         forget(parts.out)
-        parts.join(manifest.layout(parts.out.name), tallies.append)
+        tally = parts.join(manifest.layout(parts.out.name))
         notes = parts.end.notes if parts.end else ["the library was not read to its end"]
         seconds = time.perf_counter() - started
-        report = ScoreReport.of(Tally.total(tallies), notes, seconds, str(parts.out), first)
+        report = ScoreReport.of(tally, notes, seconds, str(parts.out), first)
         if not lacking(parts):
             if resumable:
                 remember(parts.out, parts.manifest, report)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,17 +127,23 @@ class Parts:
         tally = Tally.from_json(json.loads(content[-8 - size : -8]))
         return Part(index, content[: -8 - size], tally)
 
-    def join(self, layout: Format | Ranked, collect: Callable[[Tally], object]) -> None:
-        """Writes the output from all parts, in order; raises ResourceError where the disk is full."""
+    def join(self, layout: Format | Ranked) -> Tally:
+        """Writes the output from all parts, in order, and says what became of all rows.
+
+        Raises ResourceError where the disk is full.
+        """
+        total = Tally()
 
         def data() -> Iterator[bytes]:
+            nonlocal total
             for index in sorted(self.done()):
                 part = self.read(index)
-                collect(part.tally)
+                total = Tally.total([total, part.tally])
                 yield part.data
 
         with _on_disk(self.out), replacing(self.out) as stream:
             layout.join(data(), stream)
+        return total
 
     def finish(self, end: End) -> None:
         """Notes that the library was read to its end."""
