@@ -14,7 +14,7 @@ from molmeta.data.columns import (
     find_smiles,
 )
 from molmeta.data.delimited import Row
-from molmeta.data.headers import plain, unit_in
+from molmeta.data.headers import canonical_unit, plain, unit_in
 from molmeta.data.labelcolumn import check_signs, find_label, other_labels
 from molmeta.data.ledger import Wanted
 from molmeta.data.measure import Cell
@@ -99,6 +99,7 @@ def labelled_entries(
     used = {"labels": label, "units": unit, "signs": relation, "identifiers": identifier}
     said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
     notes = [*table.notes, said, *_mixed(kinds), *_assays(header)]
+    notes += _overruled(header, label, unit)
     if wanted.label is None and (others := other_labels(header, smiles, label)):
         notes.append(f"labels might also be {header.listed(others)}; --label-column takes another")
     return Entries(
@@ -145,6 +146,20 @@ def listed_entries(
         column = column or header.names[smiles]
     file = " and ".join(table.name for table in tables)
     return Entries(file, tables[0].stem, column, "active", "active", tuple(found), tuple(notes))
+
+
+def _overruled(header: Header, label: int, unit: int | None) -> list[str]:
+    """A warning where a column of units says otherwise than the name of the labels."""
+    named = unit_in(header.names[label])
+    if unit is None or named is None:
+        return []
+    known = map(canonical_unit, header.column(unit))
+    stated = Counter(other for other in known if other not in (None, named))
+    return [
+        f"'{header.names[label]}' names {named}, but '{header.names[unit]}' says {other} in "
+        f"{counted(count, 'row')}, which is believed; give --unit {named} to leave these out"
+        for other, count in stated.most_common()
+    ]
 
 
 def _first_choice(header: Header, wanted: Wanted, usual: Wanted) -> Wanted:

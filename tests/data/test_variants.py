@@ -168,6 +168,14 @@ def test_a_title_above_the_table(tmp_path):
     assert any("'EGFR second run'" in note for note in found.notes)
 
 
+def test_a_column_of_units_that_overrules_the_name_is_told(tmp_path):
+    path = tmp_path / "assay.csv"
+    path.write_text("smiles,IC50_uM,units\n" + "".join(f"{'C' * i}O,{i},nM\n" for i in range(1, 7)))
+    found = read_assay(path)
+    assert found.target.unit == "nM"
+    assert any("'IC50_uM' names uM, but 'units' says nM in 6 rows" in note for note in found.notes)
+
+
 def test_a_title_may_hold_a_delimiter(tmp_path):
     found = read_assay(written(tmp_path, "IC50_nM", NM, before="EGFR, second run\n\n"))
     assert (label(found), found.target.unit, len(found)) == ("IC50_nM", "nM", 6)
