@@ -1,6 +1,6 @@
 """Runs that are killed and go on: does the output differ from that of a run that nobody disturbed?
 
-    python benchmarks/kills.py ASSAY LIBRARY --runs 50 --kills 4
+    python benchmarks/kills.py ASSAY LIBRARY --runs 50 --kills 5
 
 Each run scores the library; at random moments it gets SIGKILL, and goes on with resume. Prints how many
 kills there were, and how many outputs differed by a byte. Every second run has a worker process.
