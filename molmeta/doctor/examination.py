@@ -24,6 +24,7 @@ CHECKS: tuple[tuple[Check, str], ...] = (
     (rows.conflicts, "no replicates that disagree"),
     (values.piled, "no bounds without a sign"),
     (values.levels, ""),
+    (values.skewed, ""),
     (evidence.balance, "both classes well filled"),
     (values.bounds, "no bounds"),
     (series.cliffs, "no activity cliffs"),

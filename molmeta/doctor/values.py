@@ -6,6 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+import numpy as np
+from scipy.stats import skew
+
 from molmeta.data.headers import is_p_scale, plain
 from molmeta.doctor.case import Case, share
 from molmeta.doctor.diagnosis import Finding, Severity
@@ -13,6 +16,8 @@ from molmeta.wording import counted
 
 _MANY_BOUNDS, _MOST_BOUNDS = 0.5, 0.8
 _PILED, _PILED_SHARE = 4, 0.1
+# Values that spread further are usually told apart by factors.
+_ENOUGH, _FOLD = 10, 20.0
 # Potencies that are measured lie between a hundred picomolar or so and a few millimolar.
 _POTENCIES = (2.0, 11.5)
 _LOW_IS_GOOD = re.compile(
@@ -103,6 +108,22 @@ def direction(case: Case) -> Iterator[Finding]:
             "If these are the compounds to avoid, give --lower-is-better, so that score puts the others on "
             "top.",
         )
+
+
+def skewed(case: Case) -> Iterator[Finding]:
+    """Values over orders of magnitude that are modelled as they are, of which a few large ones decide."""
+    y = case.exact
+    if case.classes or case.logarithmic or len(y) < _ENOUGH or y.min() <= 0 or y.max() < _FOLD * y.min():
+        return
+    if skew(y) < 1 or abs(skew(np.log(y))) > skew(y) / 2:
+        return
+    yield Finding(
+        "skewed",
+        Severity.CAUTION,
+        f"Values from {y.min():.3g} to {y.max():.3g}, {y.max() / y.min():.0f}-fold, most of them low.",
+        "The model learns differences, so that a few large values decide and the small ones look alike. Add "
+        "a column of their logarithms, and give that as --label-column.",
+    )
 
 
 def levels(case: Case) -> Iterator[Finding]:

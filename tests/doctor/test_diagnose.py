@@ -205,6 +205,16 @@ def test_a_unit_that_is_off():
     assert "--unit" in finding.meaning
 
 
+def test_values_over_orders_of_magnitude_want_logarithms():
+    skewed = {smiles: round(2 * 1.6**i, 2) for i, smiles in enumerate(HEALTHY)}
+    finding = one(found(skewed, "CLint"), "skewed")
+    assert "2 to 352, 176-fold" in finding.sentence
+    assert finding.severity is Severity.CAUTION
+    assert "skewed" not in codes(found({s: 10 + 30 * i for i, s in enumerate(HEALTHY)}, "CLint"))  # evenly
+    assert "skewed" not in codes(found(skewed, "IC50_nM"))  # taken as logarithms anyway
+    assert "skewed" not in codes(found(HEALTHY))
+
+
 def test_few_levels_and_which_way_is_better():
     assert "few_levels" in codes(found({s: 1 + i % 3 for i, s in enumerate(HEALTHY)}, "score of cells"))
     assert "direction" in codes(found({s: 10.0 + i for i, s in enumerate(HEALTHY)}, "residual activity (%)"))
