@@ -21,23 +21,27 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from molmeta.blueprint import build
 from molmeta.checkpoint import (
-    CONFIG,
-    build_learner,
+    check_format,
+    fill,
     find_checkpoint,
     learner_config,
     learner_tensors,
     load_checkpoint,
-    parse_tensors,
+    read_config,
     says_conformity,
 )
-from molmeta.errors import CheckpointError, RefusedError
+from molmeta.errors import CheckpointError, RefusedError, ResourceError
 from molmeta.files import write_whole
 from molmeta.learner import Learner
+from molmeta.stored import parse_json, shown
+from molmeta.tensorfile import TensorFile
 
 SUFFIX = ".molmeta"
 FORMAT = 1
 _WEIGHTS, _STATE, _HEADER = "learner.", "state", "molmeta"
+_MOST_STATE = 2**28  # bytes of JSON; a million rows have that much
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,7 @@ class Origin:
     def of(cls, model: str | Path) -> Origin:
         """Raises CheckpointError where there is no such checkpoint."""
         folder = find_checkpoint(model)
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return cls(str(model), str(config["sha256"]))
+        return cls(str(model), str(read_config(folder)["sha256"]))
 
 
 def write_bundle(
@@ -109,26 +112,30 @@ def read_bundle(path: Path) -> tuple[Learner, dict[str, Any]]:
         No such file, damaged, not a bundle, of a newer format, with tensors that do not fit, or a
         reference to a checkpoint that is missing or has changed.
     """
+    file = TensorFile.open(path)
+    _check_header(file)
+    state = _read_state(file)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    tensors = parse_tensors(data, str(path))
-    try:
-        _check_header(data, path)
-        state = json.loads(bytes(tensors.pop(_STATE).numpy()))
         reference = state.pop("origin", None)
         if reference is not None:
             return _referenced(Origin(**reference), path), state
-        weights = {key.removeprefix(_WEIGHTS): value for key, value in tensors.items()}
         config = state.pop("learner")
         order = config.pop("order", list(config["heads"]))
         config["heads"] = {name: config["heads"][name] for name in order}
-        return build_learner(config, weights, str(state.pop("name"))), state
+        name = str(state.pop("name"))
+        info = dict(config.get("info", {}))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path} is not a complete molmeta model: {error!r}; adapt again") from error
+        said = shown(repr(error))
+        raise CheckpointError(f"{path} is not a complete molmeta model: {said}; adapt again") from error
+    own = {key: entry for key, entry in file.entries.items() if key != _STATE}
+    if other := [key for key in own if not key.startswith(_WEIGHTS)]:
+        raise CheckpointError(f"{path} holds a tensor '{shown(other[0])}' that no model has; adapt again")
+    learner = build(config, {key.removeprefix(_WEIGHTS): one for key, one in own.items()}, str(path))
+    learner.info = info
+    weights = {key.removeprefix(_WEIGHTS): value for key, value in file.tensors().items() if key in own}
+    return fill(learner, weights, name), state
 
 
 def versions() -> dict[str, str]:
@@ -139,9 +146,7 @@ def versions() -> dict[str, str]:
 
 def is_reference(path: Path) -> bool:
     """Whether the bundle at a path, which can be read, names its checkpoint in place of weights."""
-    with path.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return not any(str(key).startswith(_WEIGHTS) for key in header)
+    return not any(key.startswith(_WEIGHTS) for key in TensorFile.open(path).entries)
 
 
 def rounded(learner: Learner) -> Learner:
@@ -157,8 +162,13 @@ def _write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], 
         raise RefusedError(f"{path} exists; give another name, or --force to replace it")
     if not path.parent.is_dir():
         raise RefusedError(f"{path.parent} is not a folder; create it first, or give another path")
-    text = json.dumps(state, ensure_ascii=False, allow_nan=False, sort_keys=True)
-    payload = {**tensors, _STATE: torch.frombuffer(bytearray(_encode(text)), dtype=torch.uint8)}
+    text = _encode(json.dumps(state, ensure_ascii=False, allow_nan=False, sort_keys=True))
+    if len(text) > _MOST_STATE:
+        raise ResourceError(
+            f"the rows of this assay take {len(text):,} bytes in a model, which holds {_MOST_STATE:,}; "
+            "adapt to fewer rows"
+        )
+    payload = {**tensors, _STATE: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
     # One entry: safetensors writes several in no fixed order, and equal models shall be equal files.
     header = json.dumps({"format": FORMAT, "sha256": _digest(save(payload))})
     write_whole(path, save(payload, metadata={_HEADER: header}))
@@ -169,18 +179,31 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _check_header(data: bytes, path: Path) -> None:
-    size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    if _HEADER not in metadata:
-        raise CheckpointError(f"{path} holds tensors but is no adapted model; make one with `molmeta adapt`")
-    header = json.loads(metadata[_HEADER])
-    if int(header["format"]) > FORMAT:
+def _check_header(file: TensorFile) -> None:
+    """Format and sha256, which the header carries as JSON."""
+    if _HEADER not in file.metadata:
         raise CheckpointError(
-            f"{path} has format {int(header['format'])}, this molmeta reads up to {FORMAT}; upgrade molmeta"
+            f"{file.path} holds tensors but is no adapted model; make one with `molmeta adapt`"
         )
-    if header["sha256"] != _digest(data):
-        raise CheckpointError(f"{path} is damaged: its sha256 does not match; copy it again, or adapt again")
+    header = parse_json(str(file.metadata[_HEADER]).encode(), f"the header of {file.path}")
+    if not isinstance(header, dict) or not {"format", "sha256"} <= header.keys():
+        raise CheckpointError(f"{file.path} is not a complete molmeta model: its header says no format")
+    check_format(header["format"], FORMAT, file.path)
+    if header["sha256"] != file.sha256(whole=False):
+        raise CheckpointError(
+            f"{file.path} is damaged: its sha256 does not match; copy it again, or adapt again"
+        )
+
+
+def _read_state(file: TensorFile) -> dict[str, Any]:
+    entry = file.entries.get(_STATE)
+    if entry is None or entry.dtype != "U8" or len(entry.shape) != 1 or entry.end - entry.start > _MOST_STATE:
+        said = "has no state" if entry is None else f"has a state of {entry.shape} {entry.dtype}"
+        raise CheckpointError(f"{file.path} {said}; wanted at most {_MOST_STATE:,} bytes of JSON")
+    state = parse_json(file.read(_STATE), str(file.path))
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{file.path} is not a complete molmeta model: its state is no object")
+    return state
 
 
 def _digest(data: bytes) -> str:

@@ -10,6 +10,7 @@ from rdkit import Chem, rdBase
 
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule
+from molmeta.chem.smiles import MAX_HEAVY_ATOMS
 from molmeta.data.assay import Assay
 from molmeta.data.episode import Labelled
 from molmeta.errors import InputError
@@ -88,7 +89,7 @@ class Support:
         with rdBase.BlockLogs():
             for smiles, rows in zip(self.smiles, self.rows, strict=True):
                 mol = Chem.MolFromSmiles(smiles)
-                if mol is None:
+                if mol is None or mol.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
                     raise InputError(f"the support compound '{smiles}' (rows {rows}) cannot be read by RDKit")
                 found.append(Molecule(rows[0] if rows else 0, smiles, mol))
         return found
