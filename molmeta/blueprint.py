@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from molmeta.chem.features import FIELDS
 from molmeta.conformity import POINTS, Conformity
 from molmeta.errors import CheckpointError
 from molmeta.heads.evidence.lookup import Table
@@ -76,6 +77,8 @@ def build(config: Mapping[str, Any], entries: Mapping[str, Entry], name: str) ->
         raise CheckpointError(f"{name}: this version of molmeta cannot build it ({shown(said)})") from error
     if not learner.heads:
         raise CheckpointError(f"{name}: its config names no head")
+    if unknown := learner.needs - FIELDS.keys() - {"embedding", "hidden"}:
+        raise CheckpointError(f"{name}: its config wants features that there are not: {_listed(unknown)}")
     _check_fits(learner, entries, name)
     return learner
 

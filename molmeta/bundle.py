@@ -118,7 +118,7 @@ def read_bundle(path: Path) -> tuple[Learner, dict[str, Any]]:
     try:
         reference = state.pop("origin", None)
         if reference is not None:
-            return _referenced(Origin(**reference), path), state
+            return _referenced(Origin(str(reference["model"]), str(reference["sha256"])), path), state
         config = state.pop("learner")
         order = config.pop("order", list(config["heads"]))
         config["heads"] = {name: config["heads"][name] for name in order}
@@ -180,7 +180,7 @@ def _encode(text: str) -> bytes:
 
 
 def _check_header(file: TensorFile) -> None:
-    """Format and sha256, which the header carries as JSON."""
+    """Format and sha256, which the header carries as JSON, and the size of the state."""
     if _HEADER not in file.metadata:
         raise CheckpointError(
             f"{file.path} holds tensors but is no adapted model; make one with `molmeta adapt`"
@@ -189,6 +189,10 @@ def _check_header(file: TensorFile) -> None:
     if not isinstance(header, dict) or not {"format", "sha256"} <= header.keys():
         raise CheckpointError(f"{file.path} is not a complete molmeta model: its header says no format")
     check_format(header["format"], FORMAT, file.path)
+    entry = file.entries.get(_STATE)
+    if entry is None or entry.dtype != "U8" or len(entry.shape) != 1 or entry.shape[0] > _MOST_STATE:
+        said = "has no state" if entry is None else f"has a state of {entry.shape} {entry.dtype}"
+        raise CheckpointError(f"{file.path} {said}; wanted at most {_MOST_STATE:,} bytes of JSON")
     if header["sha256"] != file.sha256(whole=False):
         raise CheckpointError(
             f"{file.path} is damaged: its sha256 does not match; copy it again, or adapt again"
@@ -196,10 +200,6 @@ def _check_header(file: TensorFile) -> None:
 
 
 def _read_state(file: TensorFile) -> dict[str, Any]:
-    entry = file.entries.get(_STATE)
-    if entry is None or entry.dtype != "U8" or len(entry.shape) != 1 or entry.end - entry.start > _MOST_STATE:
-        said = "has no state" if entry is None else f"has a state of {entry.shape} {entry.dtype}"
-        raise CheckpointError(f"{file.path} {said}; wanted at most {_MOST_STATE:,} bytes of JSON")
     state = parse_json(file.read(_STATE), str(file.path))
     if not isinstance(state, dict):
         raise CheckpointError(f"{file.path} is not a complete molmeta model: its state is no object")
@@ -212,6 +212,11 @@ def _digest(data: bytes) -> str:
 
 
 def _referenced(origin: Origin, path: Path) -> Learner:
+    if origin.model.startswith(("//", "\\\\")):
+        raise CheckpointError(
+            f"{path} names the checkpoint {shown(origin.model)} of another machine, which is not asked; "
+            "save it with its weights (without --reference-only)"
+        )
     try:
         found = Origin.of(origin.model)
     except CheckpointError as error:
@@ -220,7 +225,7 @@ def _referenced(origin: Origin, path: Path) -> Learner:
         ) from error
     if found.sha256 != origin.sha256:
         raise CheckpointError(
-            f"{path} came from a '{origin.model}' with sha256 {origin.sha256[:12]}..., but the one here "
-            f"has {found.sha256[:12]}...; install that version, or adapt again"
+            f"{path} came from a '{shown(origin.model)}' with sha256 {shown(origin.sha256[:12])}..., but the "
+            f"one here has {found.sha256[:12]}...; install that version, or adapt again"
         )
     return load_checkpoint(origin.model)

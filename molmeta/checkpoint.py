@@ -55,9 +55,9 @@ def find_checkpoint(name: str | Path) -> Path:
             return folder
         kind = (kind_of_file(folder) or "a file") if folder.is_file() else ""
     except OSError as error:
-        raise CheckpointError(f"no model '{shown(name)}': {error.strerror or error}") from error
+        raise CheckpointError(f"no model '{shown(name, 300)}': {error.strerror or error}") from error
     what = f"it is {kind}" if kind else f"it is neither a folder with a {CONFIG} nor a shipped model"
-    raise CheckpointError(f"no model '{shown(name)}': {what} (shipped: {', '.join(known) or 'none'})")
+    raise CheckpointError(f"no model '{shown(name, 300)}': {what} (shipped: {', '.join(known) or 'none'})")
 
 
 def load_checkpoint(name: str | Path) -> Learner:

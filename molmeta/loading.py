@@ -13,7 +13,6 @@ from molmeta.bundle import Origin, read_bundle, rounded
 from molmeta.calibration import Conformal, Platt
 from molmeta.chem.funnel import Refusal, examine
 from molmeta.data.support import Support
-from molmeta.doctor.evidence import MOST_COMPOUNDS
 from molmeta.domain import Domain
 from molmeta.ensemble import Ensemble, pick_device
 from molmeta.errors import CheckpointError, InputError
@@ -21,8 +20,8 @@ from molmeta.predictor import Predictor
 from molmeta.recipe import Recipe
 from molmeta.stored import shown
 
-# Room for models of another version, which may draw more.
-_MOST_COMPOUNDS = 4 * MOST_COMPOUNDS
+# `adapt` draws a quarter of that from larger assays; another version may draw more.
+_MOST_COMPOUNDS = 4096
 _ABOUT = 1e-6
 
 
@@ -75,10 +74,10 @@ def _known(weights: dict[str, float], heads: Collection[str]) -> dict[str, float
 
 
 def _sound(support: Support, path: str | Path) -> Support:
-    """A support set that `adapt` could have written; of another one, structures could not be read for hours."""
+    """A support set that `adapt` could have written; to read the structures of another may take hours."""
     if len(support) > _MOST_COMPOUNDS:
         raise CheckpointError(
-            f"{path} says that it has {len(support)} labelled compounds; a model has at most {_MOST_COMPOUNDS}"
+            f"{path} has {len(support)} labelled compounds; a model has at most {_MOST_COMPOUNDS}"
         )
     if not set(support.relations) <= {-1, 0, 1}:
         raise CheckpointError(f"{path} has relations other than -1, 0 and 1; adapt again")

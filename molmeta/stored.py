@@ -113,14 +113,14 @@ def kind_of_file(path: Path) -> str:
         return ""
 
 
-def shown(value: object) -> str:
+def shown(value: object, most: int = _SHOWN) -> str:
     """Foreign text as a message shows it: printable, and cut.
 
     >>> shown("a\\nb")
     'a\\\\nb'
     """
-    text = str(value)[: 4 * _SHOWN].encode("unicode_escape").decode("ascii")
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    text = str(value)[: most + 1].encode("unicode_escape").decode("ascii")
+    return text if len(text) <= most else text[:most] + "..."
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

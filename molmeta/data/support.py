@@ -6,11 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-from rdkit import Chem, rdBase
 
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule
-from molmeta.chem.smiles import MAX_HEAVY_ATOMS
+from molmeta.chem.reread import reread
 from molmeta.data.assay import Assay
 from molmeta.data.episode import Labelled
 from molmeta.errors import InputError
@@ -86,10 +85,11 @@ class Support:
     def molecules(self) -> list[Molecule]:
         """The compounds, read from their SMILES."""
         found = []
-        with rdBase.BlockLogs():
-            for smiles, rows in zip(self.smiles, self.rows, strict=True):
-                mol = Chem.MolFromSmiles(smiles)
-                if mol is None or mol.GetNumHeavyAtoms() > MAX_HEAVY_ATOMS:
-                    raise InputError(f"the support compound '{smiles}' (rows {rows}) cannot be read by RDKit")
-                found.append(Molecule(rows[0] if rows else 0, smiles, mol))
+        for smiles, rows in zip(self.smiles, self.rows, strict=True):
+            mol = reread(smiles)
+            if mol is None:
+                raise InputError(
+                    f"the support compound '{smiles[:80]}' (rows {rows}) cannot be read by RDKit"
+                )
+            found.append(Molecule(rows[0] if rows else 0, smiles, mol))
         return found
