@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "wording", "files", "stored", "tensorfile", "assays", "models", "units", "prediction", "chem",
     "data", "encoders", "heads", "atlas", "conformity", "learner", "blueprint", "checkpoint", "bundle",
-    "metrics", "crossvalidation", "calibration", "doctor", "domain", "resampling", "learningcurve",
-    "verdict", "doubts", "ensemble", "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor",
-    "explain", "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores",
-    "evaluation", "summary", "training", "scoring", "suggest", "pages", "report", "serve",
+    "unbundle", "metrics", "crossvalidation", "calibration", "doctor", "domain", "resampling",
+    "learningcurve", "verdict", "doubts", "ensemble", "adaptreport", "private", "recipe", "saving", "sheet",
+    "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation", "updating",
+    "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring", "suggest", "pages",
+    "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(
