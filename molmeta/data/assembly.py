@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from rdkit import Chem, rdBase
 
 from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.reread import reread
 from molmeta.data.assay import Assay
 from molmeta.data.labels import Label
 from molmeta.data.ledger import Convention, Ledger, Measurement, Options, Part, Wanted
@@ -129,10 +129,9 @@ def _molecule(measurement: Measurement, known: Mapping[str, Molecule]) -> Molecu
     smiles = measurement.smiles
     if smiles in known:
         return known[smiles]
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
+    mol = reread(smiles)
     if mol is None:
-        raise InputError(f"the compound '{smiles}' (row {measurement.row}) cannot be read by RDKit")
+        raise InputError(f"the compound '{smiles[:80]}' (row {measurement.row}) cannot be read by RDKit")
     return Molecule(measurement.row, smiles, mol)
 
 

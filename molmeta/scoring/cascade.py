@@ -43,6 +43,11 @@ def first_pass(predictor: Predictor, model: str | Path = FIRST, device: str = "a
     RefusedError
         The model does not know the rows that it was made of.
     """
+    if predictor.hidden is not None:
+        raise RefusedError(
+            f"{predictor.name} is private: it keeps no structures, to which {FIRST} could be adapted; score "
+            "without --first-pass, or with the model that it was made from"
+        )
     if predictor.recipe is None:
         raise RefusedError(
             f"{predictor.name} was made by an earlier molmeta and does not hold the rows that it was made "

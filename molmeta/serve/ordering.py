@@ -32,7 +32,7 @@ def in_order(lines: Sequence[Line], frame: pd.DataFrame, support: Support) -> li
     value = "mm_probability" if support.target.kind == "classification" else "mm_value"
     names = support.names()
     unique = {name for name, count in Counter(names).items() if count == 1}
-    structures = {n: s for n, s in zip(names, support.smiles, strict=True) if n in unique}
+    structures = {n: s for n, s in zip(names, support.smiles, strict=True) if s and n in unique}
     good = frame[frame["mm_status"] == "ok"].sort_values("mm_score", ascending=False, kind="stable")
     return [
         Ranked(
