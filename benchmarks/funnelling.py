@@ -98,15 +98,18 @@ class Fuzz:
 
 
 class _Clock:
-    """Tells on what it is told, with the time that went by until the next word."""
+    """Tells on what it is told, and notes the processor time that went by until the next word.
+
+    Not that on the wall, to which others add what else the machine does.
+    """
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
         self.spent: list[tuple[int, int, float]] = []
-        self._last = (0, 0, time.perf_counter())
+        self._last = (0, 0, time.process_time())
 
     def __call__(self, start: int, stop: int) -> None:
-        now = time.perf_counter()
+        now = time.process_time()
         first, last, began = self._last
         self.spent.append((first, last, now - began))
         self._last = (start, stop, now)
@@ -114,7 +117,7 @@ class _Clock:
 
 
 def slowest(rows: Sequence[str], read: Rows, clock: _Clock) -> list[tuple[float, str, str]]:
-    """Seconds of the slowest rows: of reading, and where the features of a block took long also of those."""
+    """Seconds of the slowest rows, of reading and, where a block of features took long, of features."""
     seconds = [0.0] * len(rows)
     for start, stop, spent in clock.spent:
         if stop - start == 1:
@@ -128,9 +131,9 @@ def slowest(rows: Sequence[str], read: Rows, clock: _Clock) -> list[tuple[float,
 
 def _features_of(text: str) -> float:
     found = [one for one in read_many(1, [text]) if isinstance(one, Molecule)]
-    began = time.perf_counter()
+    began = time.process_time()
     featurize(found, NEEDS)
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 def broken(rows: Sequence[str], respelled: int, seed: int) -> Iterator[tuple[str, str, str]]:

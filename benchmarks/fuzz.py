@@ -4,7 +4,8 @@
 
 Starts from the compounds of the shipped assays, and those of `--seeds`, one SMILES a line. Worker processes
 read and featurize the mutants as those of `molmeta score` do, with every feature that a model can ask for.
-Prints how many rows had each status, the slowest ones, and every law that an accepted structure breaks.
+Prints how many rows had each status, the slowest ones in seconds of processor time, and every law that an
+accepted structure breaks.
 A run that was stopped goes on where the file of `--out` says.
 """
 
