@@ -116,13 +116,22 @@ def text(value: Cell) -> str:
 
 def json_object(content: Mapping[str, Any]) -> None:
     """The one JSON object of a command under --json. What is not finite becomes null."""
-    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(_json(content, indent=1) + "\n")
 
 
 def json_line(content: Mapping[str, Any]) -> None:
     """A JSON object on a line of its own, for who reads while the command runs."""
-    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(content) + "\n")
     sys.stdout.flush()
+
+
+def _json(content: Mapping[str, Any], indent: int | None = None) -> str:
+    text = json.dumps(_jsonable(content), ensure_ascii=False, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # a locale with few letters, or a file name that is no text
+        text = json.dumps(_jsonable(content), indent=indent)
+    return text
 
 
 def _jsonable(value: Any) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ from molmeta.wording import counted
 from . import render
 from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
 from .reinvent import answer, refuse_others
+from .stopping import last_words
 
 if TYPE_CHECKING:
     import torch
@@ -128,7 +128,7 @@ def score(
         return
     out = out or _default_out(libraries, [predictor.name for predictor in predictors])
     name = Path(libraries[0]).name if len(libraries) == 1 else f"{len(libraries)} libraries"
-    with _resume_line(out), render.meter(f"scoring {name}") as show:
+    with last_words(lambda: _resume_line(out)), render.meter(f"scoring {name}") as show:
         options: dict[str, Any] = {
             "engine": _engine(engine, workers, ray_address),
             "resume": resume,
@@ -199,17 +199,12 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     return Local(cores() if workers is None else workers)
 
 
-@contextmanager
-def _resume_line(out: str) -> Iterator[None]:
-    """Where a signal ends the run, says how it goes on."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if Path(out + ".parts").exists():
-            words = [word for word in sys.argv[1:] if word != "--resume"]
-            render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
-            render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
-        raise
+def _resume_line(out: str) -> None:
+    """Says how a run that was stopped goes on."""
+    if Path(out + ".parts").exists():
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
+        render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
 
 
 def _show_best(best: Sequence[dict[str, Any]], copies: Sequence[int]) -> None:
