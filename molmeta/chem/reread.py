@@ -5,13 +5,13 @@ from __future__ import annotations
 from rdkit import Chem, rdBase
 
 from molmeta.chem.funnel import Refusal, examine
-from molmeta.chem.smiles import MAX_HEAVY_ATOMS
+from molmeta.chem.limits import MAX_HEAVY_ATOMS
 
 
 def reread(smiles: str) -> Chem.Mol | None:
     """The molecule of a canonical SMILES; None for a text that molmeta would not have written.
 
-    Files may come from others: what `molmeta.chem.smiles` refuses, RDKit could take hours over.
+    Files may come from others: what the funnel refuses, RDKit could take hours over.
 
     >>> reread("CCO").GetNumAtoms()
     3
