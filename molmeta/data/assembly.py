@@ -10,6 +10,7 @@ from rdkit import Chem, rdBase
 
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.data.assay import Assay
+from molmeta.data.entries import OTHERS
 from molmeta.data.labels import Label
 from molmeta.data.ledger import Convention, Ledger, Measurement, Options, Part, Wanted
 from molmeta.data.replicates import CLASH, Group, Merged, collect, merge
@@ -163,15 +164,14 @@ def _check(assay: Assay, ledger: Ledger) -> None:
             f" (the first: {assay.rejected[0].detail or assay.rejected[0].reason})" if assay.rejected else ""
         )
         raise NotEnoughData(
-            f"{column} gives {counted(len(assay), 'labelled compound')} of {assay.n_rows} rows; "
+            f"{column} gives {counted(len(assay), 'labelled compound')} of {counted(assay.n_rows, 'row')}; "
             f"wanted at least 2: {found}{example}"
         )
     values = set(assay.values.tolist())
     if assay.target.kind == "classification" and len(values) < 2:
         have, lack = ("actives", "inactives") if 1.0 in values else ("inactives", "actives")
         raise NotEnoughData(
-            f"{column} gives {len(assay)} {have} and 0 {lack}; wanted both classes: "
-            "add the other one, or give measured values instead of classes"
+            f"{column} gives {len(assay)} {have} and 0 {lack}; wanted both classes: {_instead(ledger)}"
         )
     if assay.relations.all():
         raise NotEnoughData(f"{column} holds only bounds such as >10000; wanted at least one exact value")
@@ -180,3 +180,12 @@ def _check(assay: Assay, ledger: Ledger) -> None:
             f"{column} gives the same value {values.pop():g} for all {len(assay)} compounds; "
             "wanted different ones"
         )
+
+
+def _instead(ledger: Ledger) -> str:
+    """What to do where there is one class only."""
+    if ledger.convention.options.active_if:
+        return "give another --active-if, or leave it out to model the values"
+    others = (note for part in ledger.parts for note in part.notes if note.startswith(OTHERS))
+    values = next((f"; {note}" for note in others), "")
+    return f"add the other one, or give measured values instead of classes{values}"
