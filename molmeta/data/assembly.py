@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem, rdBase
 
 from molmeta.chem.molecule import Molecule, Rejection
@@ -18,6 +19,9 @@ from molmeta.data.support import Support
 from molmeta.errors import InputError, NotEnoughData
 from molmeta.wording import counted
 
+# Scores are computed with 32 bits, and by `heads.likelihood.spread_of` differences below a thousandth of the
+# values say nothing.
+_ALIKE, _SMALLEST, _LARGEST = 1e-3, 1e-9, 1e30
 _PARTS = ("smiles", "ids", "values", "relations", "rows")
 
 
@@ -179,6 +183,23 @@ def _check(assay: Assay, ledger: Ledger) -> None:
         raise NotEnoughData(
             f"{column} gives the same value {values.pop():g} for all {len(assay)} compounds; "
             "wanted different ones"
+        )
+    if assay.target.kind == "regression":
+        _check_size(assay.values, column)
+
+
+def _check_size(values: NDArray[np.float64], column: str) -> None:
+    """Raise NotEnoughData where values float64[n] are of a size, or so alike, that models lose digits."""
+    size, spread = float(np.abs(values).max()), float(np.std(values / 2)) * 2
+    if size > _LARGEST or spread < _SMALLEST:
+        raise NotEnoughData(
+            f"{column} gives values of up to {size:.3g}, which cannot be computed with; wanted them between "
+            f"{_SMALLEST:g} and {_LARGEST:g}: give them in another unit"
+        )
+    if spread < _ALIKE * size:
+        raise NotEnoughData(
+            f"{column} gives values from {values.min():.9g} to {values.max():.9g}, which differ by less than "
+            "a thousandth of their size; wanted differences: subtract what they share"
         )
 
 
