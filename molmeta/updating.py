@@ -22,7 +22,7 @@ from molmeta.data.assembly import assemble, made_up
 from molmeta.data.ledger import Ledger
 from molmeta.data.more import ledger_like, read_more
 from molmeta.data.raw import Tables
-from molmeta.data.replicates import CLASH
+from molmeta.data.replicates import BESIDE, CLASH
 from molmeta.ensemble import AVERAGE
 from molmeta.errors import CheckpointError, ConfigError, NotEnoughData, RefusedError
 from molmeta.learner import Learner
@@ -203,9 +203,12 @@ def _remeasured(name: str, smiles: str, old: tuple[float, int], new: tuple[float
 
 def _clashes(before: Ledger, more: Ledger, old: Assay, assay: Assay) -> list[str]:
     """What the new rows disagree about; it names rows as they are counted over all files."""
-    found = [note for note in assay.notes if note.startswith(CLASH) and note not in old.notes]
+    new = [note for note in assay.notes if note not in old.notes]
+    beside = [note for note in new if BESIDE in note]
+    found = [note for note in new if note.startswith(CLASH)]
     first, last = before.n_rows + 1, before.n_rows + more.n_rows
-    return [*found, f"rows {first} to {last} are those of {more.parts[0].file}"] if found else []
+    whose = [f"rows {first} to {last} are those of {more.parts[0].file}"] if found else []
+    return [*beside, *found, *whose]
 
 
 def _warnings(before: Ledger, more: Ledger, lost: list[str]) -> list[str]:

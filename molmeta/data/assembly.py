@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.reread import reread
 from molmeta.data.assay import Assay
+from molmeta.data.entries import OTHERS
 from molmeta.data.labels import Label
 from molmeta.data.ledger import Convention, Ledger, Measurement, Options, Part, Wanted
 from molmeta.data.replicates import CLASH, Group, Merged, collect, merge
@@ -17,6 +19,9 @@ from molmeta.data.support import Support
 from molmeta.errors import InputError, NotEnoughData
 from molmeta.wording import counted
 
+# Scores are computed with 32 bits, and by `heads.likelihood.spread_of` differences below a thousandth of the
+# values say nothing.
+_ALIKE, _SMALLEST, _LARGEST = 1e-3, 1e-9, 1e30
 _PARTS = ("smiles", "ids", "values", "relations", "rows")
 
 
@@ -162,15 +167,14 @@ def _check(assay: Assay, ledger: Ledger) -> None:
             f" (the first: {assay.rejected[0].detail or assay.rejected[0].reason})" if assay.rejected else ""
         )
         raise NotEnoughData(
-            f"{column} gives {counted(len(assay), 'labelled compound')} of {assay.n_rows} rows; "
+            f"{column} gives {counted(len(assay), 'labelled compound')} of {counted(assay.n_rows, 'row')}; "
             f"wanted at least 2: {found}{example}"
         )
     values = set(assay.values.tolist())
     if assay.target.kind == "classification" and len(values) < 2:
         have, lack = ("actives", "inactives") if 1.0 in values else ("inactives", "actives")
         raise NotEnoughData(
-            f"{column} gives {len(assay)} {have} and 0 {lack}; wanted both classes: "
-            "add the other one, or give measured values instead of classes"
+            f"{column} gives {len(assay)} {have} and 0 {lack}; wanted both classes: {_instead(ledger)}"
         )
     if assay.relations.all():
         raise NotEnoughData(f"{column} holds only bounds such as >10000; wanted at least one exact value")
@@ -179,3 +183,29 @@ def _check(assay: Assay, ledger: Ledger) -> None:
             f"{column} gives the same value {values.pop():g} for all {len(assay)} compounds; "
             "wanted different ones"
         )
+    if assay.target.kind == "regression":
+        _check_size(assay.values, column)
+
+
+def _check_size(values: NDArray[np.float64], column: str) -> None:
+    """Raise NotEnoughData where values float64[n] are of a size, or so alike, that models lose digits."""
+    size, spread = float(np.abs(values).max()), float(np.std(values / 2)) * 2
+    if size > _LARGEST or spread < _SMALLEST:
+        raise NotEnoughData(
+            f"{column} gives values of up to {size:.3g}, which cannot be computed with; wanted them between "
+            f"{_SMALLEST:g} and {_LARGEST:g}: give them in another unit"
+        )
+    if spread < _ALIKE * size:
+        raise NotEnoughData(
+            f"{column} gives values from {values.min():.9g} to {values.max():.9g}, which differ by less than "
+            "a thousandth of their size; wanted differences: subtract what they share"
+        )
+
+
+def _instead(ledger: Ledger) -> str:
+    """What to do where there is one class only."""
+    if ledger.convention.options.active_if:
+        return "give another --active-if, or leave it out to model the values"
+    others = (note for part in ledger.parts for note in part.notes if note.startswith(OTHERS))
+    values = next((f"; {note}" for note in others), "")
+    return f"add the other one, or give measured values instead of classes{values}"

@@ -10,6 +10,7 @@ from molmeta.chem.smiles import read_smiles
 from molmeta.data.headers import (
     canonical_unit,
     is_p_scale,
+    label_rank,
     plain,
     says_condition,
     says_identifier,
@@ -18,7 +19,8 @@ from molmeta.data.headers import (
     says_unit,
     unit_in,
 )
-from molmeta.data.labels import RELATIONS, Blank, Unreadable, read_label
+from molmeta.data.labels import Blank, Unreadable, read_label
+from molmeta.data.labelwords import relation_of
 from molmeta.data.sniff import is_structure
 from molmeta.errors import InputError
 from molmeta.units import MOLAR
@@ -156,7 +158,9 @@ def find_companion(header: Header, label: int, kind: str) -> int | None:
     named = [i for i in named if plain(header.names[i]).startswith("standard_") == standard] or named
     if kind == "unit" and not named and stated is None:
         named = [i for i in others if _holds_units(header.column(i)) and not says_condition(header.names[i])]
-    fitting = [i for i in named if all(map(holds, header.column(i)))]
+    if kind == "relation" and not named:
+        named = [i for i in signs_beside(header, label) if _is_next_to(header, i, label)]
+    fitting = [i for i in named if _mostly(holds, header.column(i))]
     exact = [i for i in fitting if plain(header.names[i]).startswith(stem)]
     return next(iter(exact or fitting), None)
 
@@ -173,9 +177,21 @@ def _is_p_unit(cell: str) -> bool:
     return is_p_scale(cell) and isinstance(read_label(cell), Unreadable)
 
 
-def relation_of(text: str) -> int | None:
-    """The sign -1, 0, +1 of a cell such as ">" or "'='"; None where it is none."""
-    return RELATIONS.get(text.strip().strip("'\"").strip())
+def _mostly(holds: Callable[[str], bool], cells: Sequence[str]) -> bool:
+    """Whether a column is what its name says; a cell that is not makes its row unreadable, not the column."""
+    return sum(map(holds, cells)) * 2 > len(cells) or not cells
+
+
+def signs_beside(header: Header, label: int) -> list[int]:
+    """Columns that hold signs such as ">" and nothing else, whatever they are called."""
+    found = {i: {relation_of(c) for c in header.column(i)} for i in range(len(header.names)) if i != label}
+    return [i for i, signs in found.items() if None not in signs and signs & {-1, 1}]
+
+
+def _is_next_to(header: Header, signs: int, label: int) -> bool:
+    """Whether signs stand before the labels, or after them and before no other measurement."""
+    after = header.names[signs + 1 : signs + 2]
+    return signs == label - 1 or (signs == label + 1 and not any(label_rank(name) < 2 for name in after))
 
 
 COMPANIONS: dict[str, tuple[Callable[[str], bool], Callable[[str], bool]]] = {

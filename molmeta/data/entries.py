@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from molmeta.chem.molecule import Rejection
+from molmeta.data.cells import Cell
 from molmeta.data.columns import (
     Header,
     find_companion,
     find_identifier,
     find_smiles,
+    signs_beside,
 )
 from molmeta.data.delimited import Row
 from molmeta.data.headers import canonical_unit, plain, unit_in
 from molmeta.data.labelcolumn import check_signs, find_label, other_labels
 from molmeta.data.ledger import Wanted
-from molmeta.data.measure import Cell
 from molmeta.data.raw import RawTable, Tables, open_table
 from molmeta.data.smilabels import with_labels_of_names
 from molmeta.errors import NotEnoughData
@@ -25,6 +26,8 @@ from molmeta.wording import counted
 
 # How notes on a table of several assays begin, and what is in them.
 MIXED, SEVERAL = "the values mix endpoints", "different assays"
+# How the note on other columns of labels begins.
+OTHERS = "labels might also be"
 
 _NONE = Wanted()
 
@@ -100,8 +103,9 @@ def labelled_entries(
     said = ", ".join(f"{what} from '{header.names[i]}'" for what, i in used.items() if i is not None)
     notes = [*table.notes, said, *_mixed(kinds), *_assays(header)]
     notes += _overruled(header, label, unit)
+    notes += _unused_signs(header, label) if relation is None else []
     if wanted.label is None and (others := other_labels(header, smiles, label)):
-        notes.append(f"labels might also be {header.listed(others)}; --label-column takes another")
+        notes.append(f"{OTHERS} {header.listed(others)}; --label-column takes another")
     return Entries(
         table.name,
         table.stem,
@@ -159,6 +163,17 @@ def _overruled(header: Header, label: int, unit: int | None) -> list[str]:
         f"'{header.names[label]}' names {named}, but '{header.names[unit]}' says {other} in "
         f"{counted(count, 'row')}, which is believed; give --unit {named} to leave these out"
         for other, count in stated.most_common()
+    ]
+
+
+def _unused_signs(header: Header, label: int) -> list[str]:
+    """A warning where signs stand in the table and nothing says whose they are."""
+    found = signs_beside(header, label)
+    if not found:
+        return []
+    return [
+        f"{header.listed(found)} holds signs such as '>' that are not used, since nothing says that they are "
+        f"those of '{header.names[label]}': call the column '{header.names[label]} relation' if they are"
     ]
 
 

@@ -19,13 +19,19 @@ _LABEL = _words(
     "activity_class active_inactive hit is_hit measured_value property "
     "wirkung aktivitat klasse messwert ergebnis"
 )
-_CONCENTRATION = r"(?:[aceidglmxtr]+c_?\d\d|xc50|[it]?gi50|ld50|ki|kd|kb|mic\d*|potency|ic_?50)"
+_CONCENTRATION = (
+    r"(?:[aceidglmqxtr]+c_?\d\d|xc50|[it]?gi50|[cl]d50|c[ei]_?50|[cd]l50|ki|kd|kb|mic\d*|potency|ic_?50)"
+)
 _ENDPOINT = re.compile(
     rf"(?:^|_)(?:p|log|neg_log|minus_log|negative_log)?_?(?:{_CONCENTRATION})(?:_|$)|"
     r"(?:^|_)(?:log_?[dps]\d*|pchembl|pact|pactivity|affinity|inhibition|inhib|efficacy|viability|"
     r"solubility|clearance|"
     r"clint|papp|permeability|half_?life|t1_2|ppb|ppbr|fu|bioavailability|toxic|toxicity|bbb|bbbp|herg|ames|"
     r"measured|experimental|exp|pct|percent|delta_?g|dg|lipophilicity)(?:_|$)"
+)
+# Probabilities and fractions, of which 0 and 1 are the ends.
+_SHARE = re.compile(
+    r"(?:^|_)(?:prob(?:a|ability)?|frac(?:tion)?|ratio|share|fu|ppbr?|inhib(?:ition)?|viability|efficacy)(?:_|$)"
 )
 _POTENCY = re.compile(rf"(?:^|_)(?:{_CONCENTRATION})(?:_|$)")
 _P_SCALE = re.compile(
@@ -34,7 +40,8 @@ _P_SCALE = re.compile(
 # What goes with a measurement and is none: its error, the borders of an interval, the fit of a curve.
 _ACCESSORY = re.compile(
     r"(?:^|_)(?:std|stdev|std_?dev|std_?err(?:or)?|sd|sem|se|err|error|ci|ci95|lower|upper|cv|rsd|r2|r_squared|"
-    r"rsquared|chi2|hill|hillslope|slope|n_?obs|replicates?|ph_?value|p_?value|count|flag|rank)(?:_|$)"
+    r"rsquared|chi2|hill|hillslope|slope|n_?obs|replicates?|ph_?value|p_?value|count|tests|flag|rank|pred|predicted|predictions?|calc|calculated|computed|docking|purity|purete|reinheit|"
+    r"pureza|yield|recovery)(?:_|$)|_n$"
 )
 # How it was measured: a unit in such a column is not that of the measurement.
 _CONDITION = re.compile(
@@ -42,8 +49,8 @@ _CONDITION = re.compile(
     r"amount|volume|vol)(?:_|$)"
 )
 _IDENTIFIER = re.compile(
-    r"^(?:.*_)?(?:id|ids|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
-    r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag)$|"
+    r"^(?:.*_)?(?:id|ids|uniqueid|name|names|cid|sid|cas|number|no|nr|code|title|identifier|compound|ligand|key|inchikey)$|"
+    r"^(?:molecule|mol|cpd|cmpd|drug|substance|sample|entry|chembl|zinc|unnamed.*|index|row|tag|entity)$|"
     r"^(?:substanz|verbindung|wirkstoff|probe|.*nummer|bezeichnung|compose|nom|nombre|compuesto)$"
 )
 _DESCRIPTION = re.compile(
@@ -139,6 +146,15 @@ def says_potency(name: str) -> bool:
     return (
         bool(_POTENCY.search(plain(name))) and not _P_SCALE.search(plain(name)) and "log" not in plain(name)
     )
+
+
+def says_share(name: str) -> bool:
+    """Whether a column name says that probabilities or fractions are in it.
+
+    >>> says_share("P_active probability"), says_share("fu"), says_share("Activity")
+    (True, True, False)
+    """
+    return bool(_SHARE.search(plain(name)))
 
 
 def says_log_potency(name: str) -> bool:

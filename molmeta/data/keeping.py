@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.smiles import read_smiles
+from molmeta.data.classes import Measured
 from molmeta.data.entries import Entries, Entry
 from molmeta.data.labels import Blank, Unreadable
 from molmeta.data.ledger import Convention, Ledger, Measurement, Part
-from molmeta.data.measure import Measured
 
 
 def keep(

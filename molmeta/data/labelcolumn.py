@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from molmeta.data.columns import Header, relation_of
+from molmeta.data.columns import Header
+from molmeta.data.decimals import stated_decimal
 from molmeta.data.headers import is_p_scale, label_rank, plain, says_potency, unit_in
-from molmeta.data.labels import Blank, Label, read_label, stated_decimal
+from molmeta.data.labels import Blank, Label, Unreadable, read_label
+from molmeta.data.labelwords import relation_of
 from molmeta.errors import InputError
 
 _SAME = 0.05  # how much logarithms of one column may differ from another by rounding
@@ -34,9 +36,27 @@ def find_label(header: Header, taken: int, wanted: str | None = None) -> int:
             "give --label-column"
         )
     others = [i for i in range(len(header.names)) if i != taken]
+    if (named := [i for i in others if label_rank(header.names[i]) < 2 and header.column(i)]) and not counts:
+        raise InputError(_unreadable(header, named[0]))
     raise InputError(
         f"{header.file} has no column of labels among {header.listed(others) or 'its other columns (none)'}; "
         "wanted classes (0/1, active/inactive) or numbers: give --label-column"
+    )
+
+
+def _unreadable(header: Header, label: int) -> str:
+    """What is wrong with a column that is called like labels, and most cells of which are none."""
+    cells = header.column(label)
+    refused = [found for cell in cells if isinstance(found := read_label(cell), Unreadable)]
+    if not refused:
+        return (
+            f"{header.file} column '{header.names[label]}' is called like labels, but all its cells say "
+            f"'{cells[0]}' or the like; wanted classes (0/1, active/inactive) or numbers"
+        )
+    return (
+        f"{header.file} column '{header.names[label]}' is called like labels, but {len(refused)} of its "
+        f"{len(cells)} cells are none, such as '{refused[0].text[:40]}': {refused[0].why}; mend them, or "
+        f"give --label-column '{header.names[label]}' to leave them out"
     )
 
 

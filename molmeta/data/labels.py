@@ -4,55 +4,32 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from molmeta.data.headers import canonical_unit
-from molmeta.errors import ConfigError, InputError
+from molmeta.data.labelwords import ABOUT, BLANK, CLASSES, RELATIONS, TYPED
 
-_UNDECIDED = (
-    "inconclusive unspecified undetermined equivocal indeterminate ambiguous "
-    "- -- . ? nan na n/a <na> #n/a none null nil nat missing nd n.d. n.d nt n.t. n.b. unklar"
-)
-# English first; what other languages say in Latin script is close enough to leave no doubt.
-_ACTIVE = (
-    "active actives act true t yes y positive pos hit + toxic blocker binder inhibitor "
-    "aktiv wirksam positiv ja toxisch actif activo"
-)
-_INACTIVE = (
-    "inactive inactives inact false f no n negative neg decoy nontoxic nonblocker nonbinder noninhibitor "
-    "inaktiv unwirksam negativ nein inactif inactivo"
-)
-_NOT = "not active,non-active,non-toxic,non-hit,non-blocker,non-binder,non-inhibitor,nicht aktiv"
-_MISSING = "not determined,not tested,not measured,nicht bestimmt,nicht getestet,nicht gemessen"
-BLANK = frozenset(["", *_MISSING.split(","), *_UNDECIDED.split()])
-CLASSES = {
-    **dict.fromkeys(_ACTIVE.split(), 1.0),
-    **dict.fromkeys(
-        [*_INACTIVE.split(), *_NOT.split(",")],
-        0.0,
-    ),
-}
-RELATIONS = {
-    **dict.fromkeys([">", ">=", "=>", "≥", ">>"], 1),
-    **dict.fromkeys(["<", "<=", "=<", "≤", "<<"], -1),
-    **dict.fromkeys(["", "=", "==", "~", "≈", "ca", "ca.", "about"], 0),
-}
-
-_BLANKS = " '’\u00a0\u2009\u202f"
-_SIGN = r">>|>=|=>|≥|>|<<|<=|=<|≤|<|==|=|~|≈|ca\.?|about"
-_DIGITS = rf"[+-]?(?:\d(?:[\d.,]|[{_BLANKS}](?=\d\d\d(?!\d)))*|[.,]\d+)(?:[eE][+-]?\d+)?"
+_SIGN = r">>|>=|=>|≥|>|<<|<=|=<|≤|<|==|=|~|≈|ca\.?|circa|about|approx\.?|(?:more|greater|less) than"
+# Possessive (*+, ++), so that what does not fit is named as it stands and not cut in the middle of a number.
+_DIGITS = r"[+-]?(?:\d(?:[\d.,]|[ '](?=\d\d\d(?!\d)))*+|[.,]\d++)(?:[eE][+-]?\d++)?+"
 _CELL = re.compile(
     rf"(?P<sign>{_SIGN})?\s*(?P<number>{_DIGITS})"
-    rf"(?:\s*(?:±|\+/-|\+-)\s*(?P<error>{_DIGITS})|\s*(?:-|–|—|to|\.\.\.?)\s*(?P<upper>{_DIGITS}))?"
+    rf"(?:\s*(?:±|\+/-|\+-)\s*(?P<error>{_DIGITS})|\s*(?:-|to|\.\.\.?|…)\s*(?P<upper>{_DIGITS}))?"
     r"\s*(?P<unit>[^\d\s(].*?|10\^?-6 cm/s)?\s*(?:\(n\s*=\s*\d+\))?",
     re.IGNORECASE | re.ASCII,
 )
 # The grammar takes time that grows with the square of the length.
 _LONGEST = 200
-_TOKEN = re.compile(_DIGITS, re.ASCII)
 _MANTISSA = re.compile(r"[eE].*$")
-_ROUND_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺", "0123456789+")
+_TIMES_TEN = re.compile(r"(?<=[\d.,])\s*[x×*·⋅]\s*10\s*(?:\^\s*([+-]?\d+)|([-⁺]?[⁰¹²³⁴-⁹]+)|([+-]\d+))")
+_POWER_OF_TEN = re.compile(r"^([^\w.,-]*)10(?:\^([+-]?\d+)|([-⁺]?[⁰¹²³⁴-⁹]+))(?!\d)")
+_MONTH = r"(?:jan|feb|m[aäe]r|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*\.?"
+_DATE = re.compile(
+    r"\d{1,4}([-/.])\d\d?\1\d{2,4}(?:[T ].*)?|\d\d?/\d\d?|\d\d?:\d\d(?::\d\d)?|0[1-9]\.(?:0[1-9]|1[0-2])|"
+    rf"\d\d?[-. /]*{_MONTH}(?:[-. /]*\d+)?|{_MONTH}[-. /]*\d+",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +39,13 @@ class Label:
     Attributes
     ----------
     value : float
-        1 or 0 for a class word, else the number; the middle of a range.
+        1 or 0 for a class word, else the number; the middle of a range; of "+++" how many there are.
     relation : int
         -1 the true value is below, 0 exact, +1 above.
     unit : str or None
         Unit in the cell.
     form : str
-        "number", "class", "range", "with error" or "about".
+        "number", "class", "range", "with error", "about" or "grade".
     """
 
     value: float
@@ -112,24 +89,43 @@ def read_label(text: str, decimal: str = ".") -> Reading:
     Label(value=1.5, relation=0, unit='uM', form='number')
     >>> read_label("Active").value, read_label("5-10").value, read_label("3±0.2").value
     (1.0, 7.5, 3.0)
-    >>> read_label("1e400").why
-    'it is not a finite number'
+    >>> read_label("1.5 × 10⁻³").value, read_label("+++").value
+    (0.0015, 3.0)
+    >>> read_label("1e400").why, read_label("5. Jan").why
+    ('it is not a finite number', 'it looks like a date or a time, which spreadsheets make of numbers')
     """
-    cell = text.strip(" \t\r\n\u00a0\ufeff").replace("−", "-")
-    cell = cell.removeprefix("'")  # by which spreadsheets mark a number as text
+    cell = text.strip(" \t\r\n\u00a0\ufeff")
     if len(cell) > _LONGEST:
         return Unreadable(cell[:_LONGEST], "it is too long for a label")
-    word = cell.lower()
+    typed = cell.translate(TYPED).strip()
+    typed = typed.removeprefix("'")  # by which spreadsheets mark a number as text
+    word = typed.lower()
     if word in BLANK:
         return Blank(cell)
     if word in CLASSES:
         return Label(CLASSES[word], form="class")
-    if word.lstrip("+-") in ("inf", "infinity", "∞"):
+    if re.fullmatch(r"\+{2,5}", word):
+        return Label(float(len(word)), form="grade")
+    if word.lstrip("+-<>=≥≤ ") in ("inf", "infinity", "∞"):
         return Unreadable(cell, "it is not a finite number")
-    match = _CELL.fullmatch(cell)
+    if _DATE.fullmatch(typed):
+        return Unreadable(cell, "it looks like a date or a time, which spreadsheets make of numbers")
+    match = _CELL.fullmatch(_powers(typed))
     if match is None:
         return Unreadable(cell, "it is neither a number nor a class such as active/inactive")
     return _from_match(cell, match, decimal)
+
+
+def _powers(cell: str) -> str:
+    """The cell with powers of ten as exponents: "1.5 × 10⁻³" is "1.5e-3"."""
+    if "10" not in cell:
+        return cell
+
+    def exponent(match: re.Match[str]) -> str:
+        return next(group for group in match.groups()[-3:] if group).translate(_RAISED)
+
+    cell = _TIMES_TEN.sub(lambda match: f"e{exponent(match)}", cell)
+    return _POWER_OF_TEN.sub(lambda match: f"{match[1]}1e{(match[2] or match[3]).translate(_RAISED)}", cell)
 
 
 def _from_match(cell: str, match: re.Match[str], decimal: str) -> Reading:
@@ -139,107 +135,35 @@ def _from_match(cell: str, match: re.Match[str], decimal: str) -> Reading:
     values = [value for value in numbers if value is not None]
     if not all(map(math.isfinite, values)):
         return Unreadable(cell, "it is not a finite number")
+    if values[0] == 0 and re.search("[1-9]", _MANTISSA.sub("", match["number"])):
+        return Unreadable(cell, "it is too small a number")
     unit = match["unit"]
     if unit and (unit := canonical_unit(unit)) is None:
-        return Unreadable(cell, f"its unit '{match['unit']}' is not known")
+        return Unreadable(cell, f"'{match['unit']}' after the number is not a known unit")
     sign = (match["sign"] or "").lower()
     relation = RELATIONS[sign]
     if match["upper"]:
         if relation or values[1] < values[0]:
             return Unreadable(cell, "it is not a range from low to high")
         return Label((values[0] + values[1]) / 2, 0, unit, "range")
-    form = (
-        "with error" if match["error"] else "about" if sign in ("~", "≈", "ca", "ca.", "about") else "number"
-    )
+    form = "with error" if match["error"] else "about" if sign in ABOUT else "number"
     return Label(values[0], relation, unit, form)
 
 
 def _number(text: str, decimal: str) -> float | None:
-    thousands = re.escape({".": ",", ",": "."}[decimal])
+    """The number that digits make, or None; only the other sign, blanks and apostrophes group thousands."""
+    thousands = {".": ",", ",": "."}[decimal]
     mantissa = _MANTISSA.sub("", text)
-    grouped = rf"[+-]?\d{{1,3}}(?:[{thousands}{_BLANKS}]\d{{3}})+(?:{re.escape(decimal)}\d*)?"
-    simple = rf"[+-]?(?:\d+(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)"
-    if not re.fullmatch(f"{grouped}|{simple}", mantissa):
+    sign = re.escape(decimal)
+    grouped = rf"[+-]?[1-9]\d{{0,2}}([{thousands} '])\d{{3}}(?:\1\d{{3}})*(?:{sign}\d*)?"
+    simple = rf"[+-]?(?:\d+(?:{sign}\d*)?|{sign}\d+)"
+    if not re.fullmatch(f"{grouped}|{simple}", mantissa, re.ASCII):
         return None
-    digits = re.sub(rf"[{thousands}{_BLANKS}]", "", mantissa).replace(decimal, ".")
+    digits = re.sub(f"[{thousands} ']", "", mantissa).replace(decimal, ".")
     return float(digits + text[len(mantissa) :])
 
 
 def looks_numeric(text: str) -> bool:
     """Whether a cell reads as a number under either decimal sign."""
     readings = (read_label(text, decimal) for decimal in (".", ","))
-    return any(isinstance(found, Label) and found.form != "class" for found in readings)
-
-
-def check_decimal(decimal: str) -> str:
-    """`decimal` itself; raises ConfigError where it is neither "." nor ","."""
-    if decimal not in (".", ","):
-        raise ConfigError(f"decimal sign {decimal!r} is not known; wanted '.' or ','")
-    return decimal
-
-
-def find_decimal(cells: Iterable[str], where: str, usual: str | None = None) -> str:
-    """The decimal sign of a column, from the cells that leave no doubt.
-
-    Parameters
-    ----------
-    cells : iterable of str
-    where : str
-        File and column, for the message.
-    usual : str or None
-        The sign to take where the cells do not say.
-
-    Raises
-    ------
-    InputError
-        Both signs are in use, or every comma may as well group thousands ("1,000").
-    """
-    sure, doubtful = _decimal_signs(cells)
-    if len(sure) == 2:
-        raise InputError(
-            f"{where} holds both '{sure['.']}' and '{sure[',']}'; wanted one decimal sign: "
-            "give --decimal '.' or --decimal ',' (cells that do not fit it are then refused)"
-        )
-    if not sure and "," in doubtful and usual is None:
-        raise InputError(
-            f"{where} holds '{doubtful[',']}', which may be a decimal or a thousands comma; "
-            "give --decimal ',' or --decimal '.'"
-        )
-    return next(iter(sure), usual or ".")
-
-
-def stated_decimal(cells: Iterable[str]) -> str | None:
-    """The decimal sign that cells show beyond doubt, or None where they leave it open.
-
-    >>> stated_decimal(["7", "0,5"]), stated_decimal(["7", "1,000"])
-    (',', None)
-    """
-    sure, _ = _decimal_signs(cells)
-    return next(iter(sure)) if len(sure) == 1 else None
-
-
-def _decimal_signs(cells: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Decimal signs beyond doubt and possible ones, each with the first cell that has it."""
-    sure: dict[str, str] = {}
-    doubtful: dict[str, str] = {}
-    for cell in cells:
-        for token in _TOKEN.findall(cell):
-            mantissa = _MANTISSA.sub("", token).rstrip(".,")
-            sign = _decimal_sign(mantissa)
-            if sign is not None:
-                sure.setdefault(sign, cell)
-            elif "," in mantissa or "." in mantissa:
-                doubtful.setdefault("," if "," in mantissa else ".", cell)
-    return sure, doubtful
-
-
-def _decimal_sign(mantissa: str) -> str | None:
-    """The decimal sign that a number shows beyond doubt, or None."""
-    commas, dots = mantissa.count(","), mantissa.count(".")
-    if commas and dots:
-        return "," if mantissa.rfind(",") > mantissa.rfind(".") else "."
-    if commas > 1 or dots > 1:
-        return "." if commas else ","
-    if commas + dots == 0 or _ROUND_THOUSANDS.fullmatch(mantissa):
-        return None
-    return "," if commas else "."
+    return any(isinstance(found, Label) and found.form not in ("class", "grade") for found in readings)

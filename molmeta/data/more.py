@@ -7,9 +7,9 @@ from dataclasses import replace
 from molmeta.chem.molecule import Molecule
 from molmeta.data.assay import Assay
 from molmeta.data.assembly import ledger_of
+from molmeta.data.decimals import stated_decimal
 from molmeta.data.entries import Entries, labelled_entries, listed_entries
 from molmeta.data.keeping import keep
-from molmeta.data.labels import stated_decimal
 from molmeta.data.ledger import Convention, Ledger, Options, Wanted
 from molmeta.data.raw import Tables
 from molmeta.data.remeasure import check_scale, measure_like

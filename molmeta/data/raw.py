@@ -24,7 +24,9 @@ from molmeta.data.sniff import (
     choose_layout,
     describe,
     has_header,
+    is_comment,
     prelude,
+    with_row_names,
 )
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
@@ -108,7 +110,11 @@ def _delimited(source: Source) -> RawTable:
     lines: Iterator[tuple[int, str]] = enumerate(text_lines(source), 1)
     first, lines = ahead(lines, lambda seen: len(seen) >= 2 * SAMPLE)
     skipped, stated = prelude(first)
-    if passed := [text for _, text in first[:skipped] if text.strip() and not text.startswith(("#", "sep="))]:
+    if passed := [
+        text
+        for _, text in first[:skipped]
+        if text.strip() and not (is_comment(text) or text.startswith("sep="))
+    ]:
         source.notes.append(f"passed over before the table: '{passed[0].strip(PADDING)[:60]}'")
     first, lines = first[skipped:], itertools.islice(lines, skipped, None)
     if not first:
@@ -118,6 +124,9 @@ def _delimited(source: Source) -> RawTable:
     if isinstance(top, Rejection):
         raise InputError(f"{source.name}: the first row cannot be read: {top.detail}")
     sample = [cells for cells in rest if isinstance(cells, list)]
+    if (full := with_row_names(top, sample)) != top:
+        source.notes.append("the first cell of each row has no title, and is taken as the name of the row")
+        top = full
     check_width(source.name, top, sample)
     # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
     named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))

@@ -8,20 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from molmeta.data.cells import Cell, form_notes, read_cells
+from molmeta.data.classes import Measured, all_classes, as_classes, numbers_as_classes
+from molmeta.data.codes import without_codes
+from molmeta.data.decimals import check_decimal, find_decimal
 from molmeta.data.entries import Entries
 from molmeta.data.headers import is_p_scale, plain, unit_in
-from molmeta.data.labels import Label, Reading, check_decimal, find_decimal
+from molmeta.data.labels import Label, Reading
 from molmeta.data.ledger import Convention, Options
-from molmeta.data.measure import (
-    Cell,
-    Measured,
-    all_classes,
-    as_classes,
-    choice,
-    form_notes,
-    not_a_number,
-    read_cell,
-)
+from molmeta.data.measure import are_words, as_numbers, choice, may_be_large
 from molmeta.data.rule import Rule
 from molmeta.data.scale import CENSORED, one_unit, to_model
 from molmeta.errors import InputError
@@ -42,18 +37,22 @@ def measure_like(entries: Entries, cells: Sequence[Cell], options: Options, like
     where = f"{entries.file} column '{entries.label_column}'"
     treat = choice(CENSORED, options.censored, "censored")
     texts = [cell.text for cell in cells]
-    decimal = check_decimal(options.decimal) if options.decimal else find_decimal(texts, where, like.decimal)
-    readings = [read_cell(cell, decimal) for cell in cells]
+    decimal = (
+        check_decimal(options.decimal)
+        if options.decimal
+        else find_decimal(
+            texts, where, like.decimal, large=may_be_large(like.scale.unit if like.scale else None)
+        )
+    )
+    readings, own = read_cells(cells, decimal), read_cells([Cell(text) for text in texts], decimal)
     notes = [f"{where} read with the decimal sign ','"] if decimal == "," else []
     notes += form_notes(readings, where)
-    words = sum(isinstance(r, Label) and r.form == "class" for r in readings)
+    words = are_words(readings)
     numbers = [r.value for r in readings if isinstance(r, Label) and r.form != "class"]
     if like.target.kind == "classification" and options.active_if is None:
-        found = (
-            all_classes(readings, where) if words > len(numbers) else _from_numbers(readings, numbers, where)
-        )
+        found = all_classes(own, where) if words else _from_numbers(own, numbers, where)
         return replace(as_classes(entries.label_column, where, found, notes, options), target=like.target)
-    if words > len(numbers):
+    if words:
         made = f", of which '{options.active_if}' makes classes" if options.active_if else ""
         raise InputError(
             f"{where} holds classes; wanted values like those of '{like.target.name}'{made}: "
@@ -65,8 +64,9 @@ def measure_like(entries: Entries, cells: Sequence[Cell], options: Options, like
             f"{where} holds only 0 and 1, which are classes; wanted values like those of "
             f"'{like.target.name}': name their column with --label-column"
         )
-    unit, readings = _one_unit(entries, where, [not_a_number(r) for r in readings], options, like)
+    unit, readings = _one_unit(entries, where, as_numbers(readings, where, options.active_if), options, like)
     target = Target(like.target.name, "regression", unit)
+    readings = without_codes(readings, concentrations=target.is_concentration)
     readings = [treat(to_model(r, target)) for r in readings]
     notes.append(f"{where} read as values, {unit or 'no unit named'}, on the scale of the earlier ones")
     if not same:
@@ -90,10 +90,7 @@ def _from_numbers(readings: list[Reading], numbers: list[float], where: str) -> 
             "rows: name their column with --label-column, or give --active-if, such as '>= 6.5', to make "
             "classes of the values"
         )
-    return [
-        replace(r, value=float(r.value > 0), relation=0) if isinstance(r, Label) else r
-        for r in map(not_a_number, readings)
-    ]
+    return numbers_as_classes(as_numbers(readings, where, None))
 
 
 def _one_unit(
@@ -101,10 +98,11 @@ def _one_unit(
 ) -> tuple[str | None, list[Reading]]:
     """The unit of the values, which can be converted to that of the earlier ones, and the readings in it.
 
-    A column that is called as before and states no unit has that of before.
+    A column that is called as before and states no unit has that of before, if it was told, and not stated
+    by each row for itself.
     """
     scale, same = like.scale, plain(entries.label_column) == plain(like.target.name)
-    if scale is not None and same and unit_in(entries.endpoint) is None:
+    if scale is not None and same and unit_in(entries.endpoint) is None and like.options.unit:
         readings = [replace(r, unit=r.unit or scale.unit) if isinstance(r, Label) else r for r in readings]
     units = {r.unit or unit_in(entries.endpoint) for r in readings if isinstance(r, Label)}
     # Where the earlier rows were told a unit, those in others were refused; so they are here.

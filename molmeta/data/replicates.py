@@ -16,6 +16,7 @@ from molmeta.wording import counted
 LOG_LIMIT = 1.0
 LISTED = 10
 CLASH = "replicates disagree"  # how a note on a compound with such rows begins
+BESIDE = "beside exact values"  # what notes on bounds of compounds with an exact value say
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,25 @@ def majority(group: Group) -> Merged | None:
 
 
 def median(group: Group) -> Merged:
-    """Median of the exact values; without any the tightest bound, or the middle of two bounds."""
+    """Median of the exact values, and of the bounds that their median oversteps, taken as their values.
+
+    Without exact values the tightest bound, or the middle of two bounds.
+    """
     exact = [label.value for label in group.labels if label.relation == 0]
     if exact:
-        return float(np.median(exact)), 0
+        return float(np.median([*exact, *overstepped(group)])), 0
     above = [label.value for label in group.labels if label.relation > 0]
     below = [label.value for label in group.labels if label.relation < 0]
     if above and below:
         return (max(above) + min(below)) / 2, 0
     return (max(above), 1) if above else (min(below), -1)
+
+
+def overstepped(group: Group) -> list[float]:
+    """Bounds on the wrong side of which the median of the exact values lies; the others add nothing to it."""
+    exact = [label.value for label in group.labels if label.relation == 0]
+    middle = float(np.median(exact)) if exact else np.nan
+    return [label.value for label in group.labels if label.relation * (label.value - middle) > 0]
 
 
 Merge = Callable[[Group], Merged | None]
@@ -147,6 +158,7 @@ def merge(
     if several:
         rows, compounds = sum(len(g.rows) for g in several), counted(len(several), "compound")
         notes.append(f"{rows} rows are replicates of {compounds} and merged")
+    notes += _beside_exact(several) if target.kind == "regression" else []
     for group in groups:
         clash = group.smiles in clashing
         merged = decide(group, join) if clash else join(group)
@@ -163,6 +175,19 @@ def merge(
         else []
     )
     return kept, dropped, [*notes, *clashes[:LISTED], *more]
+
+
+def _beside_exact(groups: Sequence[Group]) -> list[str]:
+    """What became of bounds of compounds that have an exact value as well."""
+    mixed = [g for g in groups if {0} < {bool(label.relation) for label in g.labels}]
+    bounds = sum(bool(label.relation) for g in mixed for label in g.labels)
+    against = sum(len(overstepped(g)) for g in mixed)
+    found = []
+    if against:
+        found.append(f"{counted(against, 'bound')} {BESIDE} that contradict it, merged as a value")
+    if agree := bounds - against:
+        found.append(f"{counted(agree, 'bound')} {BESIDE} that agree with it and alone count")
+    return found
 
 
 def disagreement(groups: Sequence[Group], target: Target) -> list[Group]:

@@ -16,10 +16,14 @@ LABEL = "label"
 def with_labels_of_names(table: RawTable) -> RawTable:
     """A list of structures with the last word of each name as its label, where all of these are labels.
 
-    Whole numbers other than 0 and 1 may be running ones, so they stay in the name.
+    Whole numbers other than 0 and 1 may be running ones, so they stay in the name. All rows are looked at:
+    a file that is sorted by class has one class at its top.
     """
     words = [_split(row[1])[1] for row in table.sample if table.header == _LISTED]
-    if table.structure != 0 or len(set(words)) < 2 or not all(map(_is_label, words)):
+    if table.structure != 0 or not words or not all(map(_is_label, words)):
+        return table
+    table = replace(table, rows=iter(rows := list(table.rows)))
+    if len({_split(row.cells[1])[1] for row in rows}) < 2:
         return table
     notes = [*table.notes, f"the last word of each line is taken as its label, such as '{words[0]}'"]
     sample = tuple((row[0], *_split(row[1])) for row in table.sample)

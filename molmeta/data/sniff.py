@@ -42,7 +42,7 @@ def prelude(lines: Lines) -> tuple[int, str | None]:
     for skipped, (_, text) in enumerate(lines):
         if (match := _SEPARATOR.fullmatch(text)) is not None:
             stated = match[1]
-        elif skipped >= titles and text.strip() and not (text.startswith("#") and not _names_smiles(text)):
+        elif skipped >= titles and text.strip() and not (is_comment(text) and not _names_smiles(text)):
             return skipped, stated
     return len(lines), stated
 
@@ -50,19 +50,39 @@ def prelude(lines: Lines) -> tuple[int, str | None]:
 def _titles(lines: Lines) -> int:
     """How many lines a title takes: one without a delimiter, then a blank one, then a table.
 
-    It may hold a delimiter where the table starts with a column that is called SMILES, and it does not.
+    It may hold a delimiter, or be several lines, where the table has a column that is called SMILES, and it
+    does not.
     """
     texts = [text.strip() for _, text in lines]
     start = next((i for i, text in enumerate(texts) if text), 0)
-    if not texts[start + 1 :] or texts[start + 1] or texts[start].startswith("#"):
+    block = list(itertools.takewhile(bool, texts[start:]))
+    end = start + len(block)
+    body = next((i for i in range(end, len(texts)) if texts[i]), None)
+    if not block or end == len(texts) or is_comment(texts[start]):
         return 0
-    body = next((i for i in range(start + 1, len(texts)) if texts[i]), None)
+    if len(block) > 1:
+        told = body is not None and len(block) <= _TITLES and _heads_smiles(texts[body])
+        return body or 0 if told and not any(map(_may_be_table, block)) else 0
     if _delimited(texts[start]) and (
         body is None or _names_smiles(texts[start]) or not _names_smiles(texts[body])
     ):
         return 0
     structure = is_structure(texts[start].split(maxsplit=1)[0]) if texts[start] else True
     return 0 if body is None or structure or not _delimited(texts[body]) else body
+
+
+def is_comment(text: str) -> bool:
+    """Whether a line is a comment, also one that a spreadsheet put in quotes."""
+    return text.removeprefix('"').startswith("#")
+
+
+def _heads_smiles(text: str) -> bool:
+    cells = re.split(r"[\t;,|]", text)
+    return len(cells) > 1 and any(says_smiles(cell) and "smi" in cell.lower() for cell in cells)
+
+
+def _may_be_table(text: str) -> bool:
+    return _heads_smiles(text) or any(map(is_structure, re.split(r"[\t;,| ]", text)))
 
 
 def _padded_titles(lines: Lines) -> int:
@@ -111,6 +131,8 @@ def choose_layout(lines: Lines, suffix: str) -> Layout:
         return Separated(best)
     if _names_smiles(lines[0][1]) and _agreement(lines, Blanks())[0] == 1:
         return Blanks()
+    if lines[0][1].startswith('"') and _agreement(lines, Separated(" "))[0] >= 0.5:
+        return Separated(" ")
     return Smi() if _blank_separated(lines) else OneColumn()
 
 
@@ -190,9 +212,29 @@ def is_structure(cell: str) -> bool:
     return bool(_STRUCTURAL.fullmatch(cell)) and isinstance(read_smiles(0, cell), Molecule)
 
 
+def with_row_names(top: Sequence[str], sample: Sequence[Sequence[str]]) -> list[str]:
+    """The header, with a name for the names of rows that R writes without one, before all named columns.
+
+    >>> with_row_names(["smiles", "y"], [["1", "CCO", "5.1"], ["2", "CCN", "4.2"]])
+    ['row', 'smiles', 'y']
+    """
+    rows = [cells for cells in sample if len(cells) == len(top) + 1]
+    named = [i for i, cell in enumerate(top) if says_smiles(cell) and "smi" in cell.lower()]
+    if not named or len(rows) < len(sample) or len({row[0] for row in rows}) < len(rows):
+        return list(top)
+    shifted = sum(is_structure(row[named[0] + 1]) and not is_structure(row[named[0]]) for row in rows)
+    return ["row", *top] if shifted * 2 > len(rows) else list(top)
+
+
 def describe(layout: Layout, named: bool) -> str:
     """The layout in words."""
-    kinds = {"\t": "tab-separated", ";": "semicolon-separated", ",": "comma-separated", "|": "bar-separated"}
+    kinds = {
+        "\t": "tab-separated",
+        ";": "semicolon-separated",
+        ",": "comma-separated",
+        "|": "bar-separated",
+        " ": "blank-separated",
+    }
     by = {Smi: "SMILES and names", Blanks: "blank-separated", OneColumn: "one column"}
     what = (
         kinds.get(layout.delimiter, f"separated by {layout.delimiter!r}")

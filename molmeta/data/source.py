@@ -30,6 +30,7 @@ _FOREIGN = {
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it, or pipe it: zstd -dc FILE | molmeta ... -"),
     b"BZh": ("compressed with bzip2", "unpack it, or pipe it: bzip2 -dc FILE | molmeta ... -"),
     b"\xfd7zXZ": ("compressed with xz", "unpack it, or pipe it: xz -dc FILE | molmeta ... -"),
+    b"<datawarrior-fileinfo": ("a DataWarrior file", "save it as text, with a column of SMILES"),
     b"%PDF": ("a PDF document", "give the table as CSV"),
     b"\x89HDF": ("an HDF5 file", "give the table as CSV or Parquet"),
 }

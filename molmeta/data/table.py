@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from molmeta.data.assay import Assay
 from molmeta.data.assembly import assemble
+from molmeta.data.decimals import stated_decimal
 from molmeta.data.entries import Entries, labelled_entries, listed_entries
 from molmeta.data.keeping import keep
-from molmeta.data.labels import stated_decimal
 from molmeta.data.ledger import Convention, Options, Wanted
 from molmeta.data.measure import measure
 from molmeta.data.raw import Tables

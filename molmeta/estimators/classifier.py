@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
 from molmeta.calibration import Platt
-from molmeta.data.labels import CLASSES
+from molmeta.data.labelwords import CLASSES
 from molmeta.errors import InputError, NotEnoughData
 from molmeta.estimators.base import Array, FewShot
 from molmeta.estimators.columns import cells_of, labels_of, shown, unread

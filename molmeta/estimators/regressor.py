@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
+from molmeta.data.labels import Label, read_label
 from molmeta.errors import InputError
 from molmeta.estimators.base import Array, FewShot
 from molmeta.estimators.columns import finite, labels_of
+
+_WANTED = "wanted numbers: molmeta.adapt reads bounds and units, FewShotClassifier takes classes"
 
 
 class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
@@ -65,12 +68,20 @@ class FewShotRegressor(RegressorMixin, FewShot):  # type: ignore[misc]
 
 
 def _values(labels: NDArray[Any]) -> Array:
+    if labels.dtype.kind in "mM":
+        raise InputError(f"y holds dates or times ({labels.dtype}); wanted numbers")
+    read = [_number(row, label) for row, label in enumerate(labels)]
     try:
-        return finite(np.asarray(labels, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"y holds what is no number ({error}); wanted numbers: molmeta.adapt reads bounds and units, "
-            "FewShotClassifier takes classes"
-        ) from error
+        return finite(np.asarray(read, dtype=np.float64))
+    except TypeError as error:
+        raise InputError(f"y holds what is no number ({error}); {_WANTED}") from error
+
+
+def _number(row: int, label: Any) -> Any:
+    """A number that is written as text as `molmeta.adapt` reads it; Python's own grammar takes "1_000"."""
+    if not isinstance(label, str):
+        return label
+    found = read_label(label)
+    if not isinstance(found, Label) or found.form != "number" or found.relation or found.unit:
+        raise InputError(f"y[{row}] is '{label[:60]}', which is no number; {_WANTED}")
+    return found.value

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from molmeta.data.headers import says_smiles
-from molmeta.data.labels import BLANK, CLASSES, looks_numeric
+from molmeta.data.labels import looks_numeric
+from molmeta.data.labelwords import BLANK, CLASSES
 from molmeta.serve.question import Line
 
 _CXSMILES = re.compile(r"^\|[^|]*\|[\s,;]*")

@@ -10,11 +10,12 @@ from molmeta.chem.molecule import Rejection
 from molmeta.chem.rows import Rows, read_rows
 from molmeta.data.assay import Assay
 from molmeta.data.assembly import assemble
+from molmeta.data.cells import Cell
+from molmeta.data.decimals import stated_decimal
 from molmeta.data.entries import Entries, Entry
 from molmeta.data.keeping import keep
-from molmeta.data.labels import stated_decimal
 from molmeta.data.ledger import Convention, Options, Wanted
-from molmeta.data.measure import Cell, measure
+from molmeta.data.measure import measure
 from molmeta.scoring.serving import Faults, Watch
 from molmeta.serve.answer import Refused
 from molmeta.serve.question import Labelled, Line

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molmeta.data.labels import Blank, Label, Unreadable, find_decimal, read_label
+from molmeta.data.decimals import find_decimal
+from molmeta.data.labels import Blank, Label, Unreadable, read_label
 from molmeta.errors import InputError
 
 

@@ -98,7 +98,8 @@ def test_a_model_of_it(shape: Shape, learner: Learner):
     assert found.notna().all()
 
 
-def test_nine_of_ten_shapes_need_no_option():
-    assert len(SHAPES) >= 30
-    assert len(STOPPED) * 10 <= len(SHAPES) + 9
+def test_four_of_five_shapes_need_no_option():
+    """Those that need one hold several measurements, or numbers that two people would read in two ways."""
+    assert len(SHAPES) >= 65
+    assert len(STOPPED) * 5 <= len(SHAPES)
     assert {path.name for path in FOLDER.iterdir()} == {"expected.toml", *(shape.file for shape in SHAPES)}

@@ -177,7 +177,15 @@ def test_bytes_that_are_not_utf8_are_noted():
 
 def test_most_rows_wider_than_the_header_stop():
     with pytest.raises(InputError, match="2 cells"):
-        read("smiles,y\n1,CCO,5\n2,CCN,6\n3,CCC,7\n")
+        read("smiles,y\nCCO,5,1\nCCN,6,2\nCCC,7,3\n")
+
+
+def test_names_of_rows_without_a_title_shift_nothing():
+    header, cells, _ = read("smiles,y\n1,CCO,5\n2,CCN,6\n3,CCC,7\n")
+    assert header == ("row", "smiles", "y")
+    assert cells[0] == ("1", "CCO", "5")
+    table = open_table(io.BytesIO(b"smiles,y\n1,CCO,5\n2,CCN,6\n"))
+    assert any("no title" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(
