@@ -213,11 +213,10 @@ class Predictor:
     @cached_property
     def labelled(self) -> Labelled:
         """The support set with its features and embedding, on the device of the model."""
-        mols = None if self.hidden is None else self.hidden.mols
-        bare = self.support.labelled(self.needs, mols).to(self.ensemble.device)
-        return (
-            bare if mols else Labelled(self.ensemble.prepare(bare.mols), bare.y, bare.relation, bare.target)
-        )
+        if self.hidden is not None:
+            return self.support.labelled((), self.hidden.mols).to(self.ensemble.device)
+        bare = self.support.labelled(self.needs).to(self.ensemble.device)
+        return replace(bare, mols=self.ensemble.prepare(bare.mols))
 
     @cached_property
     def conditioned(self) -> Conditioned:

@@ -26,6 +26,7 @@ from molmeta.chem.batch import MolBatch, from_tensors, to_tensors
 from molmeta.chem.fingerprint import COUNT_BITS
 from molmeta.data.support import Support
 from molmeta.doubts import Doubts
+from molmeta.encoders.base import Network
 from molmeta.ensemble import Ensemble
 from molmeta.errors import CheckpointError, ConfigError, RefusedError
 from molmeta.heads.evidence.lookup import Table
@@ -165,7 +166,7 @@ def read_hidden(
         "pairs": (torch.uint8, (n, COUNT_BITS)),
         "identity": (torch.int64, (n,)),
         "embedding": (torch.float32, (n, ensemble.learner.encoder.dim)),
-        "hidden": (torch.float32, (n, *found["hidden"].shape[1:])) if "hidden" in found else None,
+        "hidden": (torch.float32, (n, _inputs(ensemble.learner))),
     }
     fits = all(shapes.get(name) == (value.dtype, tuple(value.shape)) for name, value in found.items())
     if found.keys() != wanted or not fits or not all(one.isfinite().all() for one in found.values()):
@@ -192,7 +193,14 @@ def _kept(ensemble: Ensemble) -> set[str]:
                 "make a private model with the default head"
             )
     heads = {need for name in ensemble.weights for need in learner.head(name).needs}
-    return {"counts", "embedding"} | heads | ({"hidden"} if learner.last_layers else set())
+    own_layer = any(name in learner.last_layers for name in ensemble.weights)
+    return {"counts", "embedding"} | heads | ({"hidden"} if own_layer else set())
+
+
+def _inputs(learner: Learner) -> int:
+    """Numbers that last layers of heads read."""
+    encoder = learner.encoder
+    return encoder.output.in_features if isinstance(encoder, Network) else 0
 
 
 def _remembered(learner: Learner) -> Tensor:

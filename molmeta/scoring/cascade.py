@@ -45,8 +45,8 @@ def first_pass(predictor: Predictor, model: str | Path = FIRST, device: str = "a
     """
     if predictor.hidden is not None:
         raise RefusedError(
-            f"{predictor.name} is private: it keeps no structures, to which {FIRST} could be adapted; score "
-            "without --first-pass, or with the model that it was made from"
+            f"{predictor.name} is private: it keeps no structures, to which {FIRST} could be adapted; "
+            "leave --cascade out, or give --first a model of the same assay"
         )
     if predictor.recipe is None:
         raise RefusedError(
