@@ -81,7 +81,8 @@ def load_checkpoint(name: str | Path) -> Learner:
 def build_learner(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Learner:
     """A learner out of its config and its tensors; names and shapes must be exactly those expected."""
     try:
-        learner = Learner(config["encoder"], config["heads"], config.get("last_layers", ()))
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are not for weights that go
+            learner = Learner(config["encoder"], config["heads"], config.get("last_layers", ()))
     except (ConfigError, KeyError) as error:
         raise CheckpointError(f"{name}: this version of molmeta cannot build it ({error})") from error
     tensors = dict(tensors)
