@@ -20,7 +20,7 @@ _FULL = {
     for name in ("ENOSPC", "EDQUOT", "EFBIG", "EMFILE", "ENFILE", "ENOMEM", "EAGAIN", "EIO")
     if hasattr(errno, name)
 }
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread")
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "failed to map segment")
 
 
 @contextmanager

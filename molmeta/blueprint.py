@@ -68,7 +68,8 @@ def build(config: Mapping[str, Any], entries: Mapping[str, Entry], name: str) ->
     """
     _check_arguments({key: config.get(key) for key in ("encoder", "heads", "last_layers")}, name)
     try:
-        with _Allowance(entries, name):
+        # The caller's random numbers are not for weights that go.
+        with _Allowance(entries, name), torch.random.fork_rng(devices=[]):
             learner = Learner(config["encoder"], config["heads"], config.get("last_layers", ()))
     except _UNBUILDABLE as error:
         if isinstance(error, CheckpointError):
