@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from molmeta.adaptation import adapt
 from molmeta.chem.rows import Rows
 from molmeta.data.assembly import assemble
-from molmeta.data.library import LibraryChunk, Sources, is_stream, read_library
+from molmeta.data.library import LibraryChunk, read_library
+from molmeta.data.sources import Sources, is_stream
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 
-from molmeta.data.library import Sources, is_stream, read_library
+from molmeta.data.library import read_library
+from molmeta.data.sources import Sources, is_path, is_stream, sources_of
 from molmeta.errors import ConfigError, InputError, RefusedError
+from molmeta.files import LONGEST_NAME, refuse_inputs
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.cache import Cache
 from molmeta.scoring.engines import Engine, Local
@@ -18,7 +21,7 @@ from molmeta.scoring.formats import format_of
 from molmeta.scoring.joining import check_absent, join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
-from molmeta.scoring.parts import Parts
+from molmeta.scoring.parts import SUFFIX, Parts
 from molmeta.scoring.production import Run, Show
 from molmeta.scoring.report import ScoreReport
 from molmeta.scoring.scorer import Scorer
@@ -123,16 +126,16 @@ def score_library(
 
 
 def check_sink(source: Sources, sink: Path, force: bool) -> None:
-    inputs = source if isinstance(source, list | tuple) else [source]
-    if sink.exists() and any(isinstance(one, str | Path) and _same(Path(one), sink) for one in inputs):
-        raise RefusedError(f"{sink} is the library itself; give another name for the output")
+    """Raises RefusedError where an output is the library, is there, or cannot be; before any work is done."""
+    refuse_inputs(sink, filter(is_path, sources_of(source)))
     check_absent(sink, force)
-    if not sink.parent.is_dir():
+    if not os.path.isdir(sink.parent):
         raise RefusedError(f"{sink.parent} is not a folder; create it first, or give another path")
-
-
-def _same(a: Path, b: Path) -> bool:
-    return a.exists() and a.samefile(b)
+    if os.path.isdir(sink):
+        raise RefusedError(f"{sink} is a folder; give the name of a file")
+    longest = LONGEST_NAME - len(SUFFIX)
+    if len(os.fsencode(sink.name)) > longest:
+        raise RefusedError(f"the name {sink.name[:40]}... is too long; wanted at most {longest} bytes")
 
 
 def check_columns(header: Sequence[str]) -> None:

@@ -12,7 +12,8 @@ import torch
 
 from molmeta.chem.rows import read_rows
 from molmeta.chem.similarity import tanimoto
-from molmeta.data.library import Sources, read_library
+from molmeta.data.library import read_library
+from molmeta.data.sources import Sources
 from molmeta.errors import ConfigError, InputError, NotEnoughData
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local
