@@ -70,7 +70,7 @@ def adapt(
 
     for file in (out, report):
         if file is not None:
-            refuse_existing(file, force)
+            refuse_existing(file, force, (assay, reading.get("actives"), reading.get("inactives")))
     if zero_shot or target_family is not None:
         _adapt_to_nothing(assay, zero_shot, target_family, model, device, out, force, reference_only, json)
         return

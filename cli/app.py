@@ -6,6 +6,7 @@ Nothing heavy is imported here: `molmeta --help` must not wait for torch, RDKit 
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -18,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from molmeta.errors import MolmetaError
+from molmeta.errors import MolmetaError, ResourceError
 
 from . import render
 from .adapt import adapt
@@ -40,6 +41,8 @@ atexit.register(gc.freeze)
 
 # SIGINT is not among them: Python raises KeyboardInterrupt, which Typer ends with 130.
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+# A disk, or a device in its place, that takes no more.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class Commands(TyperGroup):
@@ -66,6 +69,12 @@ def _exit_codes() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from None
     except BrokenPipeError:
         _leave_quietly()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _discard()
+        render.error(f"the output cannot be written: {error.strerror}; make room")
+        raise typer.Exit(ResourceError.exit_code) from None
     except SystemExit as error:
         # rich, which prints the help, ends with 1 where the reader has gone.
         if isinstance(error.__context__, BrokenPipeError):
@@ -74,10 +83,14 @@ def _exit_codes() -> Iterator[None]:
 
 
 def _leave_quietly() -> NoReturn:
-    with suppress(OSError, ValueError):
-        # What is still buffered must not fail again when the interpreter closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard()
     raise typer.Exit(0) from None
+
+
+def _discard() -> None:
+    """What is still buffered must not fail again when the interpreter closes stdout."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

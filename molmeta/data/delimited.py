@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from molmeta.chem.molecule import Rejection
@@ -40,6 +40,13 @@ class Row(NamedTuple):
     line: int
     cells: tuple[str, ...]
     problem: Rejection | None = None
+
+
+class Unreadable(NamedTuple):
+    """A record whose cells are known but for its structure, such as one of an SD file."""
+
+    cells: list[str]
+    problem: Rejection
 
 
 class Malformed(Exception):
@@ -192,10 +199,12 @@ def _too_large(line: int, text: str) -> Rejection:
     )
 
 
-def as_rows(found: Iterator[tuple[int, list[str] | Rejection]], width: int, first: int = 1) -> Iterator[Row]:
-    """Number the records, from `first` on."""
-    for number, (line, cells) in enumerate(found, first):
-        if isinstance(cells, Rejection):
+def as_rows(found: Iterator[tuple[int, list[str] | Rejection | Unreadable]], width: int) -> Iterator[Row]:
+    """Number the records, from 1."""
+    for number, (line, cells) in enumerate(found, 1):
+        if isinstance(cells, Unreadable):
+            yield Row(number, line, tuple(cells.cells), replace(cells.problem, row=number))
+        elif isinstance(cells, Rejection):
             problem = Rejection(number, cells.text, cells.reason, cells.detail)
             yield Row(number, line, (cells.text, *[""] * (width - 1)), problem)
         else:

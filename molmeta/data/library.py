@@ -148,9 +148,10 @@ class Library:
 
     def _check_header(self, table: RawTable) -> None:
         if table.header != self.header:
+            here, first = (Header(table.name, names, ()) for names in (table.header, self.header))
             raise InputError(
-                f"{table.name} has the columns {', '.join(table.header)}, but the first file has "
-                f"{', '.join(self.header)}; wanted the same in all: score them apart"
+                f"{table.name} has the columns {here.listed(range(len(here.names)))}, but the first file has "
+                f"{first.listed(range(len(first.names)))}; wanted the same in all: score them apart"
             )
 
     def _chunk(self, first_row: int, rows: list[Row]) -> LibraryChunk:
@@ -161,7 +162,7 @@ class Library:
             if row.problem is not None
         ]
         if column is None and len(rejected) < len(rows):
-            raise InputError(f"no column of SMILES among {', '.join(self.header)}; give --smiles-column")
+            raise InputError("no column of SMILES was found in the first rows; give --smiles-column")
         smiles = ["" if column is None or row.problem is not None else row.cells[column] for row in rows]
         return LibraryChunk(first_row, self.header, [row.cells for row in rows], smiles, tuple(rejected))
 

@@ -35,9 +35,8 @@ def read_structure(number: int, block: list[str]) -> str | Rejection:
         Not sanitized where RDKit cannot do that, so that reading the SMILES says why.
     """
     title = block[0].strip()[:200]
-    ends = [i for i, text in enumerate(block) if text.startswith(_LAST)]
-    counts = sum(bool(_VERSION.search(text)) for text in block)
-    if not ends or (len(ends) > 1 and counts > 1):
+    ends = _ends(block)
+    if not is_one(block):
         what = f"no '{_LAST}'" if not ends else f"{len(ends)} mol blocks; is a '$$$$' line missing?"
         return Rejection(number, title, "ragged_row", f"record {number} has {what}")
     lines = block[: ends[0] + 1]
@@ -53,6 +52,16 @@ def read_structure(number: int, block: list[str]) -> str | Rejection:
         # Sanitized first: only then are stereo centres perceived from the coordinates and wedges.
         mol = _parse(text, sanitize=True)
         return str(Chem.MolToSmiles(raw if mol is None else mol))
+
+
+def is_one(block: list[str]) -> bool:
+    """Whether the lines of a record hold one mol block."""
+    counts = sum(bool(_VERSION.search(text)) for text in block)
+    return bool(_ends(block)) and (len(_ends(block)) == 1 or counts < 2)
+
+
+def _ends(block: list[str]) -> list[int]:
+    return [i for i, text in enumerate(block) if text.startswith(_LAST)]
 
 
 def _too_large(lines: list[str]) -> str:

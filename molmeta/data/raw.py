@@ -17,7 +17,7 @@ from molmeta.data.foreign import PARQUET, refuse_control
 from molmeta.data.headers import says_header
 from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
-from molmeta.data.sdf import read_sdf
+from molmeta.data.sdf import STRUCTURE, TITLE, read_sdf
 from molmeta.data.sniff import (
     PADDING,
     SAMPLE,
@@ -33,6 +33,7 @@ from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
 from molmeta.wording import counted
 
+SDF_SUFFIXES = (".sdf", ".sd")
 _IS_SAID = re.compile(r'#|"?sep=', re.IGNORECASE)  # a comment, or what is taken into account
 Tables = str | Path | BinaryIO | pd.DataFrame
 
@@ -122,11 +123,12 @@ def _delimited(source: Source) -> RawTable:
     top, *rest = [cells for _, cells in records(iter(first), layout, None)][:SAMPLE]
     if isinstance(top, Rejection):
         raise InputError(f"{source.name}: the first row cannot be read: {top.detail}")
-    refuse_control(source.name, top)
     sample = [cells for cells in rest if isinstance(cells, list)]
     check_width(source.name, top, sample)
     # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
     named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))
+    if named:
+        refuse_control(source.name, top)
     above = () if named else commented_header(before, layout, len(top))
     header = (top[0].removeprefix("#").lstrip(), *top[1:]) if named else above or _invented(layout, len(top))
     body = itertools.islice(records(lines, layout, len(top)), int(named), None)
@@ -152,6 +154,8 @@ def _pubchem_rows(header: tuple[str, ...], sample: list[list[str]]) -> int:
 
 
 def _empty(source: Source) -> RawTable:
+    if source.suffix in SDF_SUFFIXES:
+        return _table(source, "an SD file without records", (STRUCTURE, TITLE), iter(()), 0)
     if source.name == "<stdin>" or source.suffix in SMI_SUFFIXES:
         return _table(source, "an empty list of SMILES", ("smiles", "name"), iter(()), 0)
     raise InputError(f"{source.name} is empty (0 rows); wanted a table with a header and a column of SMILES")

@@ -6,21 +6,23 @@ import re
 from collections.abc import Iterator
 
 from molmeta.chem.molecule import Rejection
+from molmeta.data.delimited import Unreadable
 from molmeta.data.late import Late
-from molmeta.data.molblock import read_structure
+from molmeta.data.molblock import is_one, read_structure
 from molmeta.data.source import Source, ahead, text_lines
 
 RECORD_LIMIT = 1 << 20
 # Data fields are taken from this many records; a field that first appears later is left out, and noted.
 SCHEMA_RECORDS = 500
 
+Record = list[str] | Rejection | Unreadable
 STRUCTURE, TITLE = "structure", "name"
 Fields = dict[str, str]
 # "> <name>", ">  25  <name>  (7)", "> DT12"; not the value ">5 and <10", nor ">30".
 _HEADER = re.compile(r">(?:\s+[^<>]*|)<(?P<name>.*)>[^<>]*|>\s+(?P<number>DT\d+)\s*")
 
 
-def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str] | Rejection]]]:
+def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, Record]]]:
     """Header and records of an SD file (V2000 or V3000, any line end).
 
     Returns
@@ -28,7 +30,8 @@ def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[
     header : tuple of str
         "structure", "name", then the data fields in the order in which they appear.
     records : iterator of (record number, cells or Rejection)
-        The structure is a SMILES, unsanitized where RDKit cannot sanitize it, so that reading it says why.
+        The structure is a SMILES, unsanitized where RDKit cannot sanitize it, so that reading it says why. A
+        record of a structure that cannot be read at all keeps its name and its fields.
     """
     blocks: Iterator[tuple[int, list[str]]] = enumerate(_blocks(text_lines(source)), 1)
     first, blocks = ahead(blocks, lambda seen: len(seen) >= SCHEMA_RECORDS)
@@ -38,7 +41,7 @@ def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[
 
 def _records(
     source: Source, blocks: Iterator[tuple[int, list[str]]], names: list[str]
-) -> Iterator[tuple[int, list[str] | Rejection]]:
+) -> Iterator[tuple[int, Record]]:
     late = Late(source.notes, names)
     stray = False
     for number, block in blocks:
@@ -51,10 +54,13 @@ def _records(
                 "are left out (a blank line ends a field)"
             )
         structure = read_structure(number, block)
-        if isinstance(structure, Rejection):
-            yield number, structure
+        others = [block[0].strip(), *(fields.get(name, "") for name in names)]
+        if not isinstance(structure, Rejection):
+            yield number, [structure, *others]
+        elif is_one(block):
+            yield number, Unreadable(["", *others], structure)
         else:
-            yield number, [structure, block[0].strip(), *(fields.get(name, "") for name in names)]
+            yield number, structure
 
 
 def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:

@@ -75,7 +75,7 @@ def join(
         tally = parts.join(manifest.layout(parts.out.name))
         notes = parts.end.notes if parts.end else ["the library was not read to its end"]
         seconds = time.perf_counter() - started
-        report = ScoreReport.of(tally, notes, seconds, str(parts.out), first)
+        report = ScoreReport.of(tally, notes, seconds, str(parts.out), first, excel_safe=manifest.excel_safe)
         if not lacking(parts):
             if resumable:
                 remember(parts.out, parts.manifest, report)

@@ -42,6 +42,7 @@ def score_library(
     top: int | None = None,
     cache: str | Path | None = None,
     precision: torch.dtype = torch.float32,
+    excel_safe: bool = False,
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     trusted: bool = False,
@@ -79,6 +80,8 @@ def score_library(
         Folder where what the network makes of the library is kept, for the model of the next assay.
     precision : torch.dtype
         torch.bfloat16 is faster on GPUs; scores then differ in the second or third digit.
+    excel_safe : bool
+        Put a quote in front of cells that a spreadsheet would run as a formula; of .csv and .tsv only.
     smiles_column : str or None
         Found by content if None.
     chunk : int
@@ -102,20 +105,21 @@ def score_library(
     models = Models([predictor] if isinstance(predictor, Predictor) else list(predictor), columns, precision)
     if top is not None and top < 1:
         raise ConfigError(f"top={top} is not a number of rows; wanted 1 or more")
-    format_of(str(sink))
+    format_of(str(sink), excel_safe=excel_safe)
     if str(sink) != "-":
         check_sink(source, Path(sink), force or resume)
     if (resume or shard != WHOLE) and (is_stream(source) or str(sink) == "-"):
         raise ConfigError("a stream cannot be resumed or sharded: give the library and the output as files")
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
     check_columns(library.header)
-    manifest = Manifest.of(library, models, top, shard.count)
+    manifest = Manifest.of(library, models, top, shard.count, excel_safe=excel_safe)
     layout = manifest.layout(str(sink))
     kept = None if cache is None else Cache(cache, models)
     run = Run(library, Scorer(models, layout, kept), engine or Local(), progress)
     if str(sink) == "-":
         tally = write_to_stdout(run.parts(), layout)
-        return ScoreReport.of(tally, library.notes, time.perf_counter() - started, "-")
+        seconds = time.perf_counter() - started
+        return ScoreReport.of(tally, library.notes, seconds, "-", excel_safe=excel_safe)
     parts, identified = Parts(Path(sink)), manifest.identified(library)
     if resume and not force and parts.out.exists():
         return recall(parts.out, identified, started)

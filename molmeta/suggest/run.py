@@ -197,4 +197,5 @@ def _check(
 def _nothing(status: Mapping[str, int]) -> str:
     """Why a library has no candidate."""
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(status.items()))
-    return f"nothing in the library can be suggested: {counted(sum(status.values()), 'row')} read ({told})"
+    read = f"{counted(sum(status.values()), 'row')} read{told and f' ({told})'}"
+    return f"nothing in the library can be suggested: {read}; wanted compounds that were not measured"
