@@ -74,7 +74,7 @@ def adapt(
 
     for file in (out, report):
         if file is not None:
-            refuse_existing(file, force)
+            refuse_existing(file, force, (assay, reading.get("actives"), reading.get("inactives")))
     if zero_shot or target_family is not None:
         if private:
             raise ConfigError("--private is for models of labelled compounds; --zero-shot keeps none")

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Control characters (escape codes among them) in names and cells must not reach the terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Nor those that turn the direction of text, or end a line that is none; half characters cannot be printed.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 Cell = str | int | float | None
 

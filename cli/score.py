@@ -14,7 +14,7 @@ import typer
 from molmeta.wording import counted
 
 from . import render
-from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
+from .options import Device, ExcelSafe, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
 from .reinvent import answer, refuse_others
 from .stopping import last_words
 
@@ -87,6 +87,7 @@ def score(
         bool,
         typer.Option("--reinvent", help="SMILES on stdin, JSON on stdout: REINVENT 4's ExternalProcess."),
     ] = False,
+    excel_safe: ExcelSafe = False,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     device: Device = "auto",
@@ -135,6 +136,7 @@ def score(
             "force": force,
             "columns": chosen,
             "precision": _precision(precision),
+            "excel_safe": excel_safe,
             "smiles_column": smiles_column,
             "trusted": trust_input,
             "progress": lambda now: show(now.rows, now.rejected, now.share),
@@ -165,14 +167,21 @@ def show_report(report: ScoreReport, say: Callable[[str], None]) -> None:
     if report.picked is not None:
         say(f"The best {report.picked} of these scored by the second model, and written")
     if report.formulas:
-        start = "cell starts" if report.formulas == 1 else "cells start"
-        say(f"Warning: {report.formulas} {start} like a formula; a spreadsheet may run such text")
+        say(about_formulas(report.formulas, report.excel_safe))
     if report.path != "-" and report.best:
         _show_best(report.best, report.copies)
     if report.complete:
         say(f"Complete: {report.path} is of this very run; nothing was left to do")
     else:
         say(f"Wrote {'stdout' if report.path == '-' else report.path} in {report.seconds:.1f} s")
+
+
+def about_formulas(count: int, excel_safe: bool) -> str:
+    """What becomes of cells that a spreadsheet would run."""
+    found = "1 cell starts" if count == 1 else f"{count} cells start"
+    if excel_safe:
+        return f"{found} like a formula: written with a ' in front (--excel-safe)"
+    return f"Warning: {found} like a formula; a spreadsheet may run such text (--excel-safe prevents it)"
 
 
 def _precision(name: str) -> torch.dtype:

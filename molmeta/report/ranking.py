@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from molmeta.data.library import Sources
+from molmeta.data.sources import Sources
 from molmeta.predictor import Predictor
 from molmeta.scoring.frames import score_frames
 
