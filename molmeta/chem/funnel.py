@@ -34,7 +34,26 @@ MAX_RINGS = 24
 _SHOWN = 40  # characters of an atom in a message
 
 _EMPTY = frozenset(
-    ["", "-", "--", ".", "?", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "nil", "nat", "missing"]
+    [
+        *(
+            "",
+            "-",
+            "--",
+            ".",
+            "?",
+            "nan",
+            "na",
+            "n/a",
+            "<na>",
+            "#n/a",
+            "n.a.",
+            "none",
+            "null",
+            "<null>",
+            "nil",
+        ),
+        *("nat", "missing", "unknown", "not available", "no structure", "nd", "n.d.", "tbd"),
+    ]
 )
 _ENDS = " \t\r\n\f\v\ufeff\xa0"
 
@@ -57,6 +76,9 @@ _OTHER_NOTATIONS = (
     (re.compile(r"[A-Z]{14}-[A-Z]{10}-[A-Z]$"), "an InChIKey"),
     (re.compile(r"\d{2,7}-\d\d-\d$"), "a CAS number"),
     (re.compile(r"[-+]?\d*[.,]?\d+(?:[eE][-+]?\d+)?$"), "a number"),
+    # Hydrogen stands in brackets in SMILES, and what ends in digits and begins with none closes no ring.
+    (re.compile(r"C\d*H\d*(?:[A-Z][a-z]?\d*)*$"), "a formula"),
+    (re.compile(r"[A-Za-z]{2,}[-_]?\d{2,}$"), "a name or an identifier"),
     (re.compile(r"(?:\[[=#/\\]?[A-Z][A-Za-z0-9+-]*\])*\[(?:[=#]?(?:Branch|Ring)\d|[=#][A-Z])"), "SELFIES"),
 )
 
@@ -170,6 +192,10 @@ def _reaction(text: str) -> Refusal | None:
 
 def _query(text: str) -> Refusal | None:
     """Wildcards, SMARTS operators, R-groups and polymer notation."""
+    if text[-1] in ",;":
+        return Refusal(
+            "invalid_smiles", f"'{text[-1]}' at the end is no part of a SMILES; does it part columns?"
+        )
     for mark in "*~$!&;,{}":
         if mark in text:
             return Refusal("query_or_wildcard", f"'{mark}' stands for more than one structure")

@@ -16,6 +16,9 @@ from molmeta.wording import counted
 _OPEN = Chem.StereoSpecified.Unspecified
 _MARK = re.compile(r"@|[/\\]")
 _LOG_UNIT = 1.0
+_AS_WRITTEN = Chem.SmilesParserParams()
+_AS_WRITTEN.sanitize = False  # type: ignore[assignment]
+_AS_WRITTEN.removeHs = False  # type: ignore[assignment]
 _INCHI_ATOMS = 100  # InChI of larger compounds takes long, and says nothing here
 
 
@@ -46,11 +49,11 @@ def undefined(case: Case) -> Iterator[Finding]:
 
 
 def lost(case: Case) -> Iterator[Finding]:
-    """Rows that mark stereochemistry of which nothing is left in the compound."""
+    """Rows that mark stereochemistry which the compound does not have."""
     found = [
         Concern(f"row {m.row}: {m.identifier} {m.text} -> {m.smiles}", (m.row,), (m.smiles,))
         for m in case.ledger.measurements
-        if _MARK.search(m.text) and not _MARK.search(m.smiles)
+        if _MARK.search(m.text) and (not _MARK.search(m.smiles) or _fewer(m.text, m.smiles))
     ]
     if not found:
         return
@@ -62,6 +65,33 @@ def lost(case: Case) -> Iterator[Finding]:
         "The marks are left out. Where you meant a centre, look at the structure: a substituent may be "
         "missing.",
         tuple(found),
+    )
+
+
+def _fewer(text: str, smiles: str) -> bool:
+    """Whether a compound of one part has fewer marked centres or double bonds than its text."""
+    if "." in text:  # the others may have been a counterion's
+        return False
+    written, read = (_marked(one) for one in (text.split()[0], smiles))
+    return any(one > other for one, other in zip(written, read, strict=True))
+
+
+def _marked(smiles: str) -> tuple[int, int]:
+    """Centres and double bonds that a SMILES marks, whether that has sense or not."""
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles, _AS_WRITTEN)
+    if mol is None:
+        return 0, 0
+    slanted = {
+        atom
+        for bond in mol.GetBonds()
+        if bond.GetBondDir() != Chem.BondDir.NONE
+        for atom in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())
+    }
+    double = [bond for bond in mol.GetBonds() if bond.GetBondType() == Chem.BondType.DOUBLE]
+    return (
+        sum(atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED for atom in mol.GetAtoms()),
+        sum({bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()} <= slanted for bond in double),
     )
 
 

@@ -114,6 +114,9 @@ def test_noise_beside_the_range():
         ("C" * 66 + "O", "above_900_da"),
         ("CCC(O)CCC |$;;;;;$|", "cxsmiles_dropped"),
         ("CC[C@H](C)CC", "stereo_lost"),
+        ("F/C(\\Cl)=C/CC[C@H](F)Cl", "stereo_lost"),
+        ("CC[C@H](C)CC[C@H](F)Cl", "stereo_lost"),
+        ("CCO[Co@OH25](F)(Cl)(Br)(I)O", "stereo_dropped"),
         ("CCC(O)CCCCl", "undefined_stereo"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every hostile structure ends with its reason code or its flags, in less than a second, process alive.
+"""Every hostile structure ends with its reason code or its flags, in less than a second of processor time.
 
 Fields of a line of structures.jsonl: item (group), text (a string, or {"prefix", "repeat": [part, times],
 "suffix"}), status ("ok" or a reason code), flags, and smiles where the parent itself matters.
@@ -31,9 +31,9 @@ def expand(text: str | dict[str, Any]) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['item']}-{ascii(case['text'])[:40]}")
 def test_structure_has_its_code_within_a_second(case: dict[str, Any]) -> None:
     text = expand(case["text"])
-    start = time.perf_counter()
+    start = time.process_time()
     outcome = read_smiles(7, text)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert outcome.row == 7
     if isinstance(outcome, Molecule):
         assert ("ok", case["flags"]) == (case["status"], list(outcome.flags))
@@ -59,7 +59,7 @@ def test_a_thousand_bad_rows_in_a_row_leave_nothing_behind() -> None:
 
 def test_megabyte_cells_cost_nothing() -> None:
     cell = "C" * 2**20
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         read_smiles(1, cell)
-    assert (time.perf_counter() - start) / 20 < 0.02
+    assert (time.process_time() - start) / 20 < 0.02

@@ -1,9 +1,10 @@
-"""Structures that kill or hang RDKit cost their own rows, whatever their number."""
+"""Hostile structures in a library: each costs its own row, whatever it does and whatever their number."""
 
 from __future__ import annotations
 
 import csv
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -31,6 +32,36 @@ def scored(model: Predictor, folder: Path, texts: list[str], **how: object) -> l
     score_library(model, library, out, engine=Local(1, **how), force=True)
     with out.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_every_hostile_structure_is_a_row_with_its_status(model: Predictor, tmp_path: Path) -> None:
+    """Of `structures.jsonl`, in a file and in Python, without those that no table can hold."""
+    lines = (Path(__file__).parent / "structures.jsonl").read_text(encoding="utf-8").splitlines()
+    cases = [one for line in lines if isinstance((one := json.loads(line))["text"], str)]
+    cases = [one for one in cases if "\0" not in one["text"] and "\ud800" not in one["text"]]
+    library, out = tmp_path / "library.csv", tmp_path / "out.csv"
+    with library.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([["id", "smiles"], *([i, one["text"]] for i, one in enumerate(cases))])
+    report = score_library(model, library, out)
+    with out.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["id"], row["smiles"]) for row in rows] == [
+        (str(i), one["text"]) for i, one in enumerate(cases)
+    ]
+    assert [row["mm_status"] for row in rows] == [one["status"] for one in cases]
+    assert all((row["mm_score"] != "") == (row["mm_status"] == "ok") for row in rows)
+    assert report.read == len(cases) == report.scored + sum(report.rejected.values())
+    found = model.predict([one["text"] for one in cases], columns=["mm_status", "mm_smiles", "mm_score"])
+    assert found["mm_status"].tolist() == [one["status"] for one in cases]
+    assert found["mm_score"].notna().tolist() == [one["status"] == "ok" for one in cases]
+
+
+@pytest.mark.parametrize("text", ["NCC(=O)" * 40 + "O", "C1" + "C" * 60 + "1", "CC[Hg]Cl"])
+def test_what_is_far_from_the_assay_is_scored_and_said_to_be(model: Predictor, text: str) -> None:
+    (found,) = model.predict(text).to_dict("records")
+    assert found["mm_status"] == "ok"
+    assert found["mm_score"] == found["mm_score"]
+    assert not found["mm_in_domain"]
 
 
 def test_a_reader_that_dies_or_hangs_costs_its_row_alone(model: Predictor, tmp_path: Path) -> None:
