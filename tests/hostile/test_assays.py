@@ -226,6 +226,16 @@ def test_signs_are_never_dropped(
     assert refused(assay) == lost
 
 
+def test_a_unit_in_the_cell_and_another_beside_it_are_refused(tmp_path: Path):
+    assay = read(tmp_path, "Ki,unit", ["5 uM,nM", "6 nM,nM", "7,nM", "8,nM"])
+    assert refused(assay) == {1: "its unit is uM, but the column of units says nM"}
+
+
+def test_a_rule_that_leaves_one_class_says_so(tmp_path: Path):
+    with pytest.raises(NotEnoughData, match="give another --active-if, or leave it out"):
+        read(tmp_path, "pIC50", ["5", "6", "7"], active_if=">= 4")
+
+
 def test_signs_in_a_column_of_any_name(tmp_path: Path):
     assert read(tmp_path, "op,IC50 (nM)", [">,10", "=,20", "<,30"]).relations.tolist() == [-1, 0, 1]
     assert read(tmp_path, "IC50 (nM),X1", ["10,>", "20,", "30,<"]).relations.tolist() == [-1, 0, 1]
@@ -281,6 +291,9 @@ def test_a_list_that_is_sorted_by_class_has_labels(tmp_path: Path):
     path.write_text("\n".join(lines) + "\n")
     assay = read_assay(path)
     assert (int(assay.values.sum()), len(assay)) == (50, 300)
+    path.write_text("\n".join(line[:-1] + "0" for line in lines) + "\n")
+    with pytest.raises(InputError, match="no column of labels"):
+        read_assay(path)
 
 
 def test_singular_kernels_get_jitter_and_then_a_sentence(learner: Learner):
