@@ -14,7 +14,7 @@ from molmeta.data.assay import Assay
 from molmeta.data.entries import OTHERS
 from molmeta.data.labels import Label
 from molmeta.data.ledger import Convention, Ledger, Measurement, Options, Part, Wanted
-from molmeta.data.replicates import CLASH, Group, Merged, collect, merge
+from molmeta.data.replicates import CLASH, Group, Merged, collect, merge, spread
 from molmeta.data.support import Support
 from molmeta.errors import InputError, NotEnoughData
 from molmeta.wording import counted
@@ -56,7 +56,7 @@ def assemble(ledger: Ledger, known: Mapping[str, Molecule] | None = None) -> Ass
         n_rows=ledger.n_rows,
         replicates=tuple(group.rows for group, _ in kept),
         unlabelled=ledger.unlabelled,
-        notes=(*ledger.notes(), *merged, *_summary(rejected, ledger.unlabelled)),
+        notes=(*ledger.notes(), *merged, *_summary(rejected, ledger.unlabelled), *_first(rejected)),
         ledger=ledger,
     )
     _check(assay, ledger)
@@ -157,6 +157,16 @@ def _summary(rejected: Sequence[Rejection], unlabelled: Sequence[int]) -> list[s
     return notes
 
 
+def _first(rejected: Sequence[Rejection]) -> list[str]:
+    """The first rejected row; `molmeta check` lists them all."""
+    if not rejected:
+        return []
+    one = min(rejected, key=lambda rejection: rejection.row)
+    detail = one.detail or one.reason
+    where = "" if f"row {one.row} " in detail else f"row {one.row}: "
+    return [f"the first rejected: {where}{detail}"]
+
+
 def _check(assay: Assay, ledger: Ledger) -> None:
     """Raise NotEnoughData where nothing can be learned from the labels."""
     found = "; ".join(_summary(assay.rejected, assay.unlabelled)) or "no row is rejected"
@@ -189,13 +199,13 @@ def _check(assay: Assay, ledger: Ledger) -> None:
 
 def _check_size(values: NDArray[np.float64], column: str) -> None:
     """Raise NotEnoughData where values float64[n] are of a size, or so alike, that models lose digits."""
-    size, spread = float(np.abs(values).max()), float(np.std(values / 2)) * 2
-    if size > _LARGEST or spread < _SMALLEST:
+    size, apart = float(np.abs(values).max()), spread(values)
+    if size > _LARGEST or apart < _SMALLEST:
         raise NotEnoughData(
             f"{column} gives values of up to {size:.3g}, which cannot be computed with; wanted them between "
             f"{_SMALLEST:g} and {_LARGEST:g}: give them in another unit"
         )
-    if spread < _ALIKE * size:
+    if apart < _ALIKE * size:
         raise NotEnoughData(
             f"{column} gives values from {values.min():.9g} to {values.max():.9g}, which differ by less than "
             "a thousandth of their size; wanted differences: subtract what they share"

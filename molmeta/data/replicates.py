@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from molmeta.data.headers import is_logarithmic
 from molmeta.data.labels import Label
@@ -214,4 +215,10 @@ def _limit(groups: Sequence[Group], target: Target) -> float:
     """How far apart values may be: one log unit, on other scales one standard deviation of the assay."""
     if is_logarithmic(target.unit):
         return LOG_LIMIT
-    return float(np.std([label.value for group in groups for label in group.labels] or [0.0]))
+    return spread(np.array([label.value for group in groups for label in group.labels] or [0.0]))
+
+
+def spread(values: NDArray[np.float64]) -> float:
+    """Standard deviation of float64[n], also where the squares are beyond all numbers."""
+    size = float(np.abs(values).max())
+    return size * float(np.std(values / size)) if size else 0.0

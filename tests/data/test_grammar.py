@@ -14,7 +14,7 @@ from molmeta.data.labels import Blank, Label, Unreadable, read_label
 from molmeta.data.labelwords import relation_of
 from molmeta.errors import InputError
 
-FAST = settings(max_examples=150, deadline=None)
+FAST = settings(max_examples=60, deadline=None)
 OTHER = {".": ",", ",": "."}
 GROUPING = {".": [",", "'", "’", " ", "\u00a0", "\u2009", "\u202f"], ",": [".", "'", " ", "\u202f"]}
 SIGNS = {

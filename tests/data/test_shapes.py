@@ -54,7 +54,7 @@ STOPPED = [shape for shape in SHAPES if shape.says]
 
 @pytest.fixture(scope="module")
 def learner() -> Learner:
-    return load_checkpoint("base")
+    return load_checkpoint("fast")
 
 
 def by_row(assay: Assay, row: int) -> tuple[float, int]:
