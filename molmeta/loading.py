@@ -56,7 +56,7 @@ def load(path: str | Path, *, device: str = "auto") -> Predictor:
             recipe=TypeAdapter(Recipe | None).validate_python(state.get("recipe")),
             hidden=hidden,
         )
-    except (KeyError, InputError, ValidationError, ValueError) as error:
+    except (KeyError, InputError, ValidationError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(

@@ -33,7 +33,7 @@ class Hosts:
     @classmethod
     def of(cls, bound: str, allowed: tuple[str, ...] = ()) -> Hosts:
         """Those of a service that is bound to an address, and others that are allowed."""
-        everywhere = bound in ("0.0.0.0", "::", "")
+        everywhere = bound in ("0.0.0.0", "::", "")  # nosec B104
         own = [socket.gethostname(), *_HERE] if everywhere else [bound]
         here = _HERE if bound in _HERE else ()
         names = (*own, *here, *allowed)

@@ -81,7 +81,7 @@ def _result(found: Illustrated | None) -> dict[str, Any]:
         "answer": found.answer,
         "shown": found.answer.ranked[:SHOWN],
         # molmeta.drawing makes them, and escapes what it does not draw.
-        "pictures": {smiles: Markup(picture) for smiles, picture in found.pictures.items()},
+        "pictures": {smiles: Markup(picture) for smiles, picture in found.pictures.items()},  # nosec B704
         "download": _link(table_of(found.answer)),
         "formulas": formulas,
         "download_safe": _link(table_of(found.answer, excel_safe=True)) if formulas else "",

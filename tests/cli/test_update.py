@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import molmeta
-from molmeta.bundle import is_reference
+from molmeta.unbundle import is_reference
 
 NEW = "smiles,active\nCCBr,0\nOCC,1\nCCCCCCO,1\nC1CC,1\nCCI,\n"
 QUERIES = ["CCCCCCCO", "c1ccccc1"]
