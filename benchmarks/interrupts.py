@@ -4,6 +4,7 @@
 
 Each command runs once undisturbed, then again and again until a signal comes: Ctrl-C once or twice and a
 hang-up as terminals send them, to all processes of the command; SIGTERM as schedulers do, to the first.
+Signals come from the first line of molmeta on, when Python itself has started (Linux, by /proc).
 Prints for each command the slowest time from the signal to the prompt, how it ended, and what should not be
 there: tracebacks, processes, temporary files, outputs that differ from those of the undisturbed command.
 """
@@ -176,6 +177,7 @@ def interrupt(
 ) -> None:
     """Starts a command, interrupts it after so many seconds, and looks at what it leaves."""
     process = start(command, folder)
+    await_first_line(process)
     time.sleep(after)
     if process.poll() is not None:
         return
@@ -209,6 +211,21 @@ def interrupt(
         ),
     }
     note(wrong, f"{way} after {after:.2f} s, {took:.1f} s, {code}", folder, seen)
+
+
+def await_first_line(process: subprocess.Popen[bytes]) -> None:
+    """Waits until Python has started and the command begins, which then takes Ctrl-C out of Python's hands.
+
+    What Python says that is interrupted before that is not the command's.
+    """
+    caught = False
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        now = bool(int(status.split("SigCgt:")[1].split()[0], 16) & 1 << (signal.SIGINT - 1))
+        if caught and not now:
+            return
+        caught = now
+        time.sleep(0.001)
 
 
 def note(wrong: Mapping[str, Callable[[], bool]], when: str, folder: Path, seen: Seen) -> None:

@@ -66,7 +66,7 @@ def exhausted(error: Exception) -> ResourceError | None:
     said = str(error).partition("\n")[0]
     if isinstance(error, OSError) and error.errno in _FULL:
         where = f"{error.filename} cannot be written" if error.filename else "the output cannot be written"
-        return ResourceError(f"{where} ({error.strerror}); make room and give the command again")
+        return ResourceError(f"{where} ({error.strerror}); make room and try again")
     if isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY):
         return ResourceError(f"the memory is full ({said or 'no more'}); free some, or use fewer --workers")
     torch = sys.modules.get("torch")

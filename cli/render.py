@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 import sys
 import textwrap
 import time
@@ -84,10 +85,20 @@ def note(text: str) -> None:
     _console(stderr=True).print(plain(text))
 
 
+def to_go_on(where: str) -> None:
+    """How a command that was stopped goes on, on stderr."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    note(f"Stopped. What is done stays in {where}; to go on:")
+    note("  " + shlex.join(["molmeta", *words, "--resume"]))
+
+
 def error(text: str) -> None:
     """The one line that explains why a command ended."""
     message = plain(" ".join(text.split()))
-    _console(stderr=True).print(f"molmeta: {message}", style="red")
+    try:
+        _console(stderr=True).print(f"molmeta: {message}", style="red")
+    except (MemoryError, ImportError):  # there may be no room for rich
+        sys.stderr.write(f"molmeta: {message}\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str | None = None) -> None:
@@ -143,7 +154,8 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        # The last digits of a sum depend on the number of threads, and mean nothing.
+        return float(f"{value:.9g}") if math.isfinite(value) else None
     if value is None or isinstance(value, str | int):
         return value
     if hasattr(value, "item"):  # a numpy scalar

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -129,7 +127,7 @@ def score(
         return
     out = out or _default_out(libraries, [predictor.name for predictor in predictors])
     name = Path(libraries[0]).name if len(libraries) == 1 else f"{len(libraries)} libraries"
-    with last_words(lambda: _resume_line(out)), render.meter(f"scoring {name}") as show:
+    with last_words(lambda: _tell(Path(out + ".parts"))), render.meter(f"scoring {name}") as show:
         options: dict[str, Any] = {
             "engine": _engine(engine, workers, ray_address),
             "resume": resume,
@@ -208,12 +206,9 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     return Local(cores() if workers is None else workers)
 
 
-def _resume_line(out: str) -> None:
-    """Says how a run that was stopped goes on."""
-    if Path(out + ".parts").exists():
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
-        render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
+def _tell(parts: Path) -> None:
+    if parts.exists():
+        render.to_go_on(str(parts))
 
 
 def _show_best(best: Sequence[dict[str, Any]], copies: Sequence[int]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from . import render
 from .options import Device, Json
+from .stopping import last_words
 
 if TYPE_CHECKING:
     from molmeta.training import Progress, TrainReport
@@ -54,9 +55,15 @@ def train(
     is also written to train.jsonl in the folder of the run, which becomes the checkpoint.
     """
     from molmeta import training
+    from molmeta.training.journal import LOG, STATE
 
     out = out or Path("runs") / (config.stem if config else f"{Path(init or 'model').name}-continued")
-    with render.progress("starting") as show:
+
+    def tell() -> None:
+        if (out / STATE).exists() or (out / LOG).exists():
+            render.to_go_on(str(out))
+
+    with last_words(tell), render.progress("starting") as show:
 
         def watch(now: Progress) -> None:
             loss = " ".join(f"{name} {value:.4f}" for name, value in now.loss.items())

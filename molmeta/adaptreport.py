@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from molmeta.calibration import Outcome
 from molmeta.chem.molecule import Rejection
@@ -141,6 +141,7 @@ class AdaptReport:
     notes, warnings : tuple of str
         Decisions taken, and reasons for caution; a warning starts with its code.
     seconds : float
+        That adapting took; 0 in a model from a file, where the same assay has the same bytes.
     change : Change or None
         What the rows changed that came last; None where the model was not updated.
     doubts : Doubts or None
@@ -166,7 +167,7 @@ class AdaptReport:
     verdict: Verdict | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-    seconds: float
+    seconds: float = field(compare=False)
     change: Change | None = None
     doubts: Doubts | None = None
     relatives: tuple[Relative, ...] = ()

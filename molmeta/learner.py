@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import molmeta.threads  # noqa: F401  lets processes compute that are forked
 from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.features import compound_hash
 from molmeta.conformity import Conformity
@@ -19,10 +19,6 @@ from molmeta.errors import ConfigError
 from molmeta.heads import build_head
 from molmeta.heads.base import Head
 from molmeta.heads.evidence.lookup import Table
-
-if hasattr(os, "register_at_fork"):
-    # OpenMP waits for ever for its threads in a process that is forked, where they are not.
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class Learner(nn.Module):

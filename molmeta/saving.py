@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -45,7 +45,7 @@ def save(model: Adapted, path: Path, *, force: bool, reference_only: bool) -> No
         "support": asdict(model.support),
         "calibration": asdict(model.calibration),
         "domain": asdict(model.domain),
-        "report": asdict(model.report),
+        "report": asdict(replace(model.report, seconds=0.0)),
         "weights": model.ensemble.weights,
         "versions": versions(),
         "source": model.origin and asdict(model.origin),

@@ -15,6 +15,7 @@ from molmeta.chem.smiles import read_smiles
 from molmeta.explain.atoms import AtomContributions, contributions
 from molmeta.explain.compounds import Compound
 from molmeta.predictor import Predictor
+from molmeta.threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Account:
     prediction: Mapping[str, Any]
 
 
+@one_thread()
 def accounts(
     predictor: Predictor, compounds: Sequence[Compound]
 ) -> tuple[list[Account], list[tuple[Compound, Rejection]]]:

@@ -29,6 +29,7 @@ from molmeta.explain.masking import Maskable
 from molmeta.explain.reading import level, read, without
 from molmeta.heads.base import Conditioned
 from molmeta.predictor import Predictor
+from molmeta.threads import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -70,6 +71,7 @@ class AtomContributions:
 
 
 @torch.no_grad()
+@one_thread()
 def contributions(predictor: Predictor, smiles: str | Sequence[str]) -> list[AtomContributions]:
     """How each atom of the compounds moves their predictions, for any head; see the head of this module.
 

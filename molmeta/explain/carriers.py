@@ -12,6 +12,7 @@ from molmeta.chem.similarity import tanimoto
 from molmeta.errors import NotEnoughData
 from molmeta.explain.reading import level, read, without
 from molmeta.predictor import Predictor
+from molmeta.threads import one_thread
 
 # Labelled compounds that are left out in turn; of larger support sets those most like the compound asked for.
 MOST_LEFT_OUT = 128
@@ -19,6 +20,7 @@ _COLUMNS = ["compound", "rank", "labelled", "label", "similarity", "influence"]
 
 
 @torch.no_grad()
+@one_thread()
 def carriers(predictor: Predictor, smiles: str | Sequence[str], most: int = 5) -> pd.DataFrame:
     """The labelled compounds without which a prediction would be another one, for any head.
 

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-import torch
-
 from molmeta.chem.rows import Rows
 from molmeta.data.library import Library, LibraryChunk
 from molmeta.errors import ConfigError, MolmetaError
@@ -20,6 +18,7 @@ from molmeta.scoring.featurize import NOTHING, Featurize, Job, Packed, joined
 from molmeta.scoring.models import Models
 from molmeta.scoring.parts import End
 from molmeta.scoring.workers import Faults, Workers, silent
+from molmeta.threads import one_thread
 
 T = TypeVar("T")
 # Rows that a worker gets at a time: where one of them kills it, the others are done again.
@@ -83,7 +82,7 @@ class Local:
 
     def run(self, library: Library, wanted: Wanted, stage: Stage[T]) -> Generator[T | End]:
         chunks = _Chunks(library, wanted)
-        with _one_thread(), _little_garbage():
+        with one_thread(), _little_garbage():
             yield from self._overlapped(chunks, stage) if self.workers else _alone(chunks, stage)
         yield End(chunks.count, list(library.notes))
 
@@ -171,14 +170,3 @@ def _little_garbage() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread within each operation: sums have the same order, and so the same last digit, everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -7,6 +7,7 @@ there are, once somebody has read the library to its end.
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -148,6 +149,9 @@ class Parts:
                 total = Tally.total([total, part.tally])
                 yield part.data
 
+        # What a run left that was killed while it did this; nobody else writes this output meanwhile.
+        for left in self.out.parent.glob(f"{glob.escape(self.out.name)}.{'[0-9a-f]' * 16}.tmp"):
+            left.unlink(missing_ok=True)
         try:
             with replacing(self.out) as stream:
                 layout.join(data(), stream)

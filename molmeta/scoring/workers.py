@@ -238,8 +238,11 @@ class _Worker(Generic[Job, Result]):
         self.ready = False
         self.task: _Task[Job, Result] | None = None
         self._silence, self._seen = 0.0, 0
-        # Calls of watch, and their last range in one word, so that it cannot be half written.
-        self._state = context.RawArray("q", 2)
+        try:
+            # Calls of watch, and their last range in one word, so that it cannot be half written.
+            self._state = context.RawArray("q", 2)
+        except OSError as error:  # /dev/shm can be neither written nor left out
+            raise _no_start(str(error)) from error
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self._state, work), daemon=True)
         try:

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from molmeta.errors import ResourceError
+from molmeta.serve.patience import Impatient
 
 _CONNECTIONS = 200
 _FAREWELL = 2  # seconds that requests under way have when the service is told to end
@@ -46,7 +47,7 @@ def run(app: ASGIApp, listening: socket.socket, ready: Callable[[], None]) -> No
         log_config=None,
         log_level="critical",
         lifespan="off",
-        http="h11",
+        http=Impatient,
         ws="none",
         proxy_headers=False,
         server_header=False,

@@ -124,3 +124,21 @@ def test_wants_something_to_train(run, trained, ours):
     done = run("train", "--init", trained, "--data", ours)
     assert done.code == 3
     assert "alcohols.csv" in done.err
+
+
+def test_a_run_that_is_interrupted_says_how_it_goes_on(run, config, monkeypatch):
+    from molmeta.training.journal import Journal
+
+    log = Journal.log
+
+    def interrupted(self, *arguments, **options):
+        log(self, *arguments, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "log", interrupted)
+        patch.setattr("sys.argv", ["molmeta", "train", "tiny.toml", "-o", "here"])
+        done = run("train", config, "--device", "cpu", "-o", "here")
+    assert done.code == 130
+    assert "  molmeta train tiny.toml -o here --resume" in done.err
+    assert run("train", config, "--device", "cpu", "-o", "here", "--resume").code == 0

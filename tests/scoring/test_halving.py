@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +14,13 @@ import torch
 
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.rows import read_rows
+from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError, ResourceError
 from molmeta.predictor import Predictor
+from molmeta.scoring import score_library
 from molmeta.scoring.halving import Halving
 from molmeta.scoring.models import Models
-from tests.scoring.conftest import spellings
+from tests.scoring.conftest import spellings, write_smi
 
 TEXTS = spellings(90)
 
@@ -98,6 +103,61 @@ def test_heads_that_run_out_of_memory_are_asked_in_parts(
 
     monkeypatch.setattr(Predictor, "predict_rows", limited)
     pd.testing.assert_frame_equal(found.predict(embedded), whole, rtol=1e-5)
+
+
+def test_a_device_that_is_lost_ends_the_run_which_goes_on_when_it_is_back(
+    models: list[Predictor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, whole, out = write_smi(tmp_path / "lib.csv", TEXTS), tmp_path / "whole.csv", tmp_path / "out.csv"
+    score_library(models[0], library, whole, chunk=30)
+    encoder = models[0].ensemble.learner.encoder
+    forward, calls = encoder.forward, itertools.count()
+
+    def lost(mols: MolBatch) -> torch.Tensor:
+        if next(calls) >= 2:
+            raise torch.AcceleratorError("CUDA error: unspecified launch failure\nCUDA kernel errors might")
+        return forward(mols)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "forward", lost)
+        with pytest.raises(
+            ResourceError, match=r"device failed \(CUDA error: unspecified launch failure\).*--resume"
+        ) as ended:
+            score_library(models[0], library, out, chunk=30)
+    assert f"30 rows, stays in {out}.parts" in str(ended.value.__notes__)
+    assert not out.exists()
+    score_library(models[0], library, out, chunk=30, resume=True)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cuda", "no CUDA device is available; give cpu or auto"),
+        ("cuda:99", "no CUDA device is available"),
+        ("mps", "has no float64"),
+        ("meta", "is not supported; give auto, cpu, cuda or cuda:0"),
+        ("xpu:1", "is not supported"),
+        ("nonsense", "unknown device 'nonsense'"),
+        ("", "unknown device ''"),
+        ("cuda:-1", "unknown device"),
+    ],
+)
+def test_devices_that_are_not_here_are_named(name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        pick_device(name)
+
+
+def test_the_devices_that_are_here_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == pick_device("cpu") == pick_device("cpu:3") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("auto") == pick_device("cuda") == torch.device("cuda")
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ConfigError, match="the last one here is cuda:1"):
+        pick_device("cuda:2")
 
 
 def test_lower_precision_is_near_and_must_be_asked_for(models: list[Predictor]) -> None:

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from molmeta.errors import InputError, RefusedError
+from molmeta.files import beside
 from molmeta.predictor import Predictor
 from molmeta.scoring import Local, Shard, merge, score_library
 from molmeta.scoring.parts import End, Parts
@@ -189,6 +190,16 @@ def test_the_best_rows_too(models: list[Predictor], library: Path, whole: Path, 
         score_library(models[0], library, out, chunk=CHUNK, top=40, progress=stop_after(700))
     score_library(models[0], library, out, chunk=CHUNK, top=40, resume=True)
     assert out.read_bytes() == (whole / "top.csv").read_bytes()
+
+
+def test_what_a_kill_left_while_joining_goes(models: list[Predictor], library: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out[1].csv"
+    left = beside(out)
+    left.write_bytes(b"half")
+    mine = tmp_path / "out[1].csv.mine.tmp"
+    mine.write_bytes(b"mine")
+    score_library(models[0], library, out, chunk=CHUNK)
+    assert sorted(os.listdir(tmp_path)) == [out.name, mine.name]
 
 
 def test_a_begun_run_is_refused_without_resume(

@@ -1,0 +1,27 @@
+"""Threads of torch: where the last digit must not depend on them, and in processes that were forked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP waits for ever for its threads in a process that is forked, where they are not.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread within each operation: sums have the same order, and so the same last digit, everywhere.
+
+    It holds for all threads of the process.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
