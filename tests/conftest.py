@@ -16,8 +16,11 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell has what it starts in the background ignore Ctrl-C, and children inherit that; some tests send it.
+# A shell has what it starts in the background ignore Ctrl-C, nohup has it ignore a hang-up, and children
+# inherit that; some tests send these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Skips that are to be expected somewhere; with MOLMETA_FAIL_ON_SKIP=1 any other one fails the run.
 EXPECTED_SKIPS = ("FS-Mol tables are not beside the checkout", "needs Chromium")

@@ -140,7 +140,7 @@ def copy(desk: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
