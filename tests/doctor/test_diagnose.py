@@ -115,7 +115,7 @@ def test_noise_beside_the_range():
         ("CCC(O)CCC |$;;;;;$|", "cxsmiles_dropped"),
         ("CC[C@H](C)CC", "stereo_lost"),
         ("F/C(\\Cl)=C/CC[C@H](F)Cl", "stereo_lost"),
-        ("CC[C@H](C)CC[C@H](F)Cl", "stereo_lost"),
+        ("CC[C@H](CC)C[C@H](F)Cl", "stereo_lost"),
         ("CCO[Co@OH25](F)(Cl)(Br)(I)O", "stereo_dropped"),
         ("CCC(O)CCCCl", "undefined_stereo"),
     ],
