@@ -48,8 +48,7 @@ class Halving:
             except torch.AcceleratorError as error:
                 said = str(error).partition("\n")[0]
                 raise ResourceError(
-                    f"the device failed ({said}); go on with --resume when it works again, or start anew "
-                    "with --force --device cpu"
+                    f"the device failed ({said}); give the command again when it works, or --device cpu"
                 ) from error
             # Here, where the traceback, which holds the tensors of what failed, is gone.
             if len(part) < 2:

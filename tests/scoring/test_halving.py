@@ -121,10 +121,10 @@ def test_a_device_that_is_lost_ends_the_run_which_goes_on_when_it_is_back(
     with monkeypatch.context() as patch:
         patch.setattr(encoder, "forward", lost)
         with pytest.raises(
-            ResourceError, match=r"device failed \(CUDA error: unspecified launch failure\).*--resume"
+            ResourceError, match=r"device failed \(CUDA error: unspecified launch failure\).*--device cpu"
         ) as ended:
             score_library(models[0], library, out, chunk=30)
-    assert f"30 rows, stays in {out}.parts" in str(ended.value.__notes__)
+    assert f"30 rows, stays in {out}.parts; --resume goes on" in str(ended.value.__notes__)
     assert not out.exists()
     score_library(models[0], library, out, chunk=30, resume=True)
     assert out.read_bytes() == whole.read_bytes()
