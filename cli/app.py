@@ -23,6 +23,7 @@ from molmeta.errors import MolmetaError
 from . import render
 from .adapt import adapt
 from .check import check
+from .corpus import corpus
 from .evaluate import evaluate
 from .explain import explain
 from .merge import merge
@@ -137,3 +138,4 @@ for _command in (
     check, adapt, update, score, merge, suggest, explain, report, serve, evaluate, train, tune, models,
 ):  # fmt: skip
     app.command()(_command)
+app.add_typer(corpus, name="corpus")

@@ -12,12 +12,12 @@ ROOT = Path(__file__).parents[1]
 # A module imports only from its own package and from what stands before it. The shipped assays and models
 # are folders of files, which need nothing but the errors.
 ORDER = (
-    "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
-    "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
-    "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
+    "errors", "wording", "files", "toml", "configuration", "assays", "models", "units", "prediction", "chem",
+    "data", "encoders", "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics",
+    "crossvalidation", "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
     "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training",
-    "scoring", "suggest", "pages", "report", "serve",
+    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary",
+    "scoring", "corpora", "training", "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(
