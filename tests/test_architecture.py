@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 ORDER = (
     "errors", "wording", "files", "toml", "configuration", "assays", "models", "units", "prediction", "chem",
     "data", "encoders", "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics",
-    "crossvalidation", "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
-    "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary",
+    "crossvalidation", "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts",
+    "ensemble", "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading",
+    "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary",
     "scoring", "corpora", "training", "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))

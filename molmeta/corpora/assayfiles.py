@@ -24,13 +24,17 @@ def stage_files(folder: Path, config: CorpusConfig, staging: Staging, losses: Lo
     int
         Rows read.
     """
-    rows = 0
+    rows, names = 0, set[str]()
     for file in assay_files(folder):
         try:
             assay = read_assay(file, conflicts=config.replicates.conflicts)
         except MolmetaError as error:
             losses.add("files", file.name, example=str(error))
             continue
+        if assay.name in names:
+            losses.add("files", file.name, example=f"another file is called '{assay.name}' too")
+            continue
+        names.add(assay.name)
         rows += assay.n_rows
         _stage(assay, file.name, config, staging, losses)
     return rows

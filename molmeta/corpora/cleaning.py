@@ -130,9 +130,11 @@ def clean(
     n = len(value)
     kind, flaw = np.full(n, -1, dtype=np.int16), np.zeros(n, dtype=np.int8)
     out, relation = value.astype(np.float64), signs(sign)
-    pair, pairs = pd.factorize(pd.MultiIndex.from_arrays([endpoint, unit]))
-    for i, (what, of) in enumerate(pairs):
-        rows, rule = pair == i, rule_of(str(what), str(of))
+    of_endpoint, endpoints = pd.factorize(endpoint)
+    of_unit, units = pd.factorize(unit)
+    pair = of_endpoint * max(len(units), 1) + of_unit
+    for i in np.unique(pair):
+        rows, rule = pair == i, rule_of(str(endpoints[i // len(units)]), str(units[i % len(units)]))
         if rule is None:
             flaw[rows] = FLAWS.index("units")
             continue

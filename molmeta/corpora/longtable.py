@@ -181,10 +181,13 @@ def _stage(
     def text(key: str, default: pd.Series = blank) -> pd.Series:
         return frame[columns[key]].str.strip() if key in columns else default
 
-    said = text("value")
-    signed = said.str.extract(_SIGNED) if "value" in columns else None
-    value = pd.to_numeric(said if signed is None else signed[1], errors="coerce").to_numpy(np.float64)
-    sign = text("relation") if signed is None else text("relation").where(signed[0] == "", signed[0])
+    said, sign = text("value"), text("relation")
+    value = pd.to_numeric(said, errors="coerce").to_numpy(np.float64, copy=True)
+    unread = np.isnan(value) & (said != "").to_numpy()
+    if unread.any():  # such as ">10000"
+        signed = said[unread].str.extract(_SIGNED)
+        value[unread] = pd.to_numeric(signed[1], errors="coerce").to_numpy(np.float64)
+        sign = sign.mask(unread, signed[0].where(signed[0] != "", sign[unread]))
     label = text("label").str.lower().map(_CLASSES).fillna(-1).to_numpy(np.int64).astype(np.int8)
     measured = columns.get("value", "")
     endpoint = text("endpoint", pd.Series(measured, index=frame.index))
@@ -201,7 +204,7 @@ def _stage(
         for where, n in assay.iloc[rows].value_counts(sort=False).items():
             losses.add(FLAWS[i], str(where), int(n), f"row {first + at} of {name} has {found}")
     good = (flaw == 0) & (assay != "").to_numpy()
-    facts = {key: frame[columns[key]].str.strip() for key in _FACTS if key in columns}
+    facts = {key: frame[columns[key]].str.strip() for key in ("assay", *_FACTS) if key in columns}
     staging.add(
         Batch(
             assay=_numbers(assay, facts, good, name, staging),
@@ -227,11 +230,19 @@ def _numbers(
     assay: pd.Series, facts: dict[str, pd.Series], good: NDArray[np.bool_], source: str, staging: Staging
 ) -> NDArray[np.int64]:
     """The numbers of the assays of all rows; -1 where the row is not staged."""
-    numbers = np.full(len(assay), -1)
     code, names = pd.factorize(assay)
-    first = pd.Series(np.arange(len(assay)))[good].groupby(code[good]).first()
-    for i, at in zip(first.index.to_numpy(), first.to_numpy(), strict=True):
-        said = {key: column.iloc[at] for key, column in facts.items()}
-        said["groups"] = [said["target"]] if said.get("target") else []
-        numbers[code == i] = staging.assay(str(names[i]), said | {"source": source})
-    return numbers
+    at = np.full(len(names), -1)
+    at[code[good][::-1]] = np.flatnonzero(good)[::-1]  # the first good row of each
+    numbers = np.full(len(names), -1)
+    for i, name in enumerate(map(str, names)):
+        if at[i] < 0:
+            continue
+        said: dict[str, str] = {}
+        if not staging.knows(name):
+            said = {key: str(column.iloc[at[i]]) for key, column in facts.items()}
+        numbers[i] = staging.assay(name, said | {"groups": _group(said), "source": source})
+    return numbers[code]
+
+
+def _group(said: dict[str, str]) -> list[str]:
+    return [said["target"]] if said.get("target") else []

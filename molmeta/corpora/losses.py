@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from molmeta.errors import InputError
+from molmeta.wording import counted
 
-# What should not be in a source, and is not used until somebody has looked at it.
+# What should not be in a source, and is not used until somebody has looked at it: the thing that is
+# counted, what is wrong with it, and what to do.
 FAULTS = {
-    "units": ("rows in another unit than their assay, or in none that says a scale", "convert them"),
-    "scale": ("labels outside of the scale", "mend the values or their unit"),
-    "duplicates": ("assays whose compounds and labels are those of another", "keep one of them"),
-    "targets": ("assays whose target is in another fold too", "put a target into one fold"),
-    "files": ("files or rows of these that are cut off or cannot be read", "mend them or leave them out"),
+    "units": ("row", "in a unit that does not go with the others or says no scale", "convert them"),
+    "scale": ("label", "outside of the scale", "mend the values or their unit"),
+    "duplicates": ("assay", "with the compounds and labels of another one", "keep one of them"),
+    "targets": ("assay", "on a target that is in another fold too", "put a target into one fold"),
+    "files": ("part", "of the source that is cut off or cannot be read", "mend it or leave it out"),
 }
 # What is left out of every corpus, and only counted.
 LOSSES = {
-    "value": "rows without a label, or with one that is no number",
-    "relation": "rows with a sign that is not known",
-    "structure": "rows whose structure cannot be read",
-    "validity": "rows that the source itself doubts",
-    "copy": "rows that the source marks as copies of others",
-    "replicates": "compounds whose rows disagree",
-    "bound": "compounds whose bound leaves the class open",
-    "small": "assays of too few compounds",
-    "large": "assays of too many compounds",
-    "balance": "assays of too few actives or inactives",
+    "value": ("row", "without a label, or with one that is no number"),
+    "relation": ("row", "with a sign that is not known"),
+    "structure": ("row", "with a structure that cannot be read"),
+    "validity": ("row", "doubted by the source itself"),
+    "copy": ("row", "marked as a copy by the source"),
+    "replicates": ("compound", "with rows that disagree"),
+    "bound": ("compound", "with a bound that leaves the class open"),
+    "small": ("assay", "of too few compounds"),
+    "large": ("assay", "of too many compounds"),
+    "balance": ("assay", "of too few actives or inactives"),
 }
 _NAMED = 3  # assays in a message
 _KEPT = 20  # assays in the manifest
 
 
 class Losses:
-    """Counts of what was left out, by reason and by assay (or file).
+    """Counts of what was left out, by reason and by assay (or target, or file).
 
     Parameters
     ----------
@@ -53,12 +55,6 @@ class Losses:
             if example:
                 self._examples.setdefault(reason, example)
 
-    def add_all(self, reason: str, where: Iterable[str]) -> None:
-        """Counts one thing for each name."""
-        found = Counter(where)
-        for name, n in found.items():
-            self.add(reason, name, n)
-
     def copy(self) -> Losses:
         """The same counts, to go back to."""
         other = Losses(self.droppable)
@@ -75,30 +71,28 @@ class Losses:
         found = [name for name in FAULTS if name in self._counts and name not in self.droppable]
         if found:
             drop = " ".join(f"--drop {name}" for name in found)
-            leaves = "leaves them out" if len(found) == 1 else "leave them out"
-            raise InputError(
-                f"{source}: {'; '.join(map(self.sentence, found))}. {drop} {leaves}, with a count"
-            )
+            said = "; ".join(f"{self._sentence(name)}: {FAULTS[name][2]}" for name in found)
+            raise InputError(f"{source}: {said}. Or give {drop}, to leave out and count them")
 
-    def sentence(self, reason: str) -> str:
-        """A fault with its count, its assays, an example and what to do."""
-        what, remedy = FAULTS[reason]
+    def _sentence(self, reason: str) -> str:
+        """A reason with its count, its assays and an example."""
+        noun, what = _words(reason)
         where = self._counts[reason]
         shown = [f"{name} ({n})" if n > 1 else name for name, n in where.most_common(_NAMED)]
         more = [f"{len(where) - _NAMED} more"] if len(where) > _NAMED else []
-        example = f": {self._examples[reason]}" if reason in self._examples else ""
-        return f"{self.total(reason)} {what}, in {', '.join([*shown, *more])}{example}; {remedy}"
+        example = f"; {self._examples[reason]}" if reason in self._examples else ""
+        return f"{counted(self.total(reason), noun)} {what} ({', '.join([*shown, *more])}{example})"
 
     def summary(self) -> str:
         """All that was left out, in a line."""
-        words = {name: what for name, (what, _) in FAULTS.items()} | LOSSES
-        return ", ".join(f"{self.total(name)} {what}" for name, what in words.items() if self.total(name))
+        found = [name for name in [*FAULTS, *LOSSES] if name in self._counts]
+        return ", ".join(f"{counted(self.total(one), _words(one)[0])} {_words(one)[1]}" for one in found)
 
     def to_json(self) -> dict[str, object]:
         """For the manifest: of each reason its meaning, its count, and the names with the most."""
         return {
             reason: {
-                "what": FAULTS[reason][0] if reason in FAULTS else LOSSES[reason],
+                "what": " ".join((f"{_words(reason)[0]}s", _words(reason)[1])),
                 "count": self.total(reason),
                 "in": dict(self._counts[reason].most_common(_KEPT)),
                 "names": len(self._counts[reason]),
@@ -106,3 +100,7 @@ class Losses:
             for reason in [*FAULTS, *LOSSES]
             if reason in self._counts
         }
+
+
+def _words(reason: str) -> tuple[str, str]:
+    return FAULTS[reason][:2] if reason in FAULTS else LOSSES[reason]

@@ -63,6 +63,7 @@ def merge(
     label: NDArray[np.int8],
     kind: int,
     options: Replicates,
+    smiles: Callable[[int], str],
 ) -> Compounds:
     """Rows of one assay to one label a compound; those that disagree are merged, left out or refused.
 
@@ -76,6 +77,8 @@ def merge(
     kind : int
         Position in `molmeta.corpora.cleaning.KINDS`.
     options : Replicates
+    smiles : callable
+        The structure of a compound, for messages.
 
     Raises
     ------
@@ -90,9 +93,13 @@ def merge(
         limit = options.most_apart
     else:
         limit = float(np.std(value)) if len(value) and kind != CLASS else 0.0
-    for at in np.flatnonzero(size > 1):
+    many = size > 1
+    if not np.isfinite(labels).any():
+        tolerated = np.inf if CONFLICTS[options.conflicts] is CONFLICTS["median"] else limit
+        many &= ~_fill_medians(out, group, value, relation, tolerated)
+    for at in np.flatnonzero(many):
         rows = np.flatnonzero(group == at)
-        name, agreed = f"compound {out.compound[at]}", True
+        name, agreed = smiles(int(out.compound[at])), True
         if np.isfinite(labels[rows]).any():
             one = Group(name, tuple(rows), tuple(Label(float(y), 0) for y in labels[rows]))
             merged = _decide(one, classes_disagree, majority, options.conflicts)
@@ -107,6 +114,27 @@ def merge(
         keep[at] = agreed
     order = np.argsort(first, kind="stable")
     return Compounds(*(getattr(out, name)[order] for name in out.__dataclass_fields__)).select(keep[order])
+
+
+def _fill_medians(
+    out: Compounds, group: NDArray[np.int64], value: Array, relation: NDArray[np.int8], limit: float
+) -> NDArray[np.bool_]:
+    """Puts the median of its rows in the place of each value, where no row is a bound and all agree.
+
+    Returns
+    -------
+    bool[m]
+        Where that was done. It is most of the work, and done for all at once.
+    """
+    order = np.lexsort((value, group))
+    start = np.cumsum(out.rows) - out.rows
+    sorted_values = value[order]
+    exact = np.bincount(group, np.abs(relation), len(out)) == 0
+    agree = sorted_values[start + out.rows - 1] - sorted_values[start] <= limit
+    low, high = sorted_values[start + (out.rows - 1) // 2], sorted_values[start + out.rows // 2]
+    done: NDArray[np.bool_] = exact & agree
+    out.value[done] = ((low + high) / 2)[done]
+    return done
 
 
 def _decide(

@@ -127,8 +127,9 @@ def _one(
     parent, kind = parents[structure], kind_of(scale)
     good = (parent >= 0) & (found == scale)
     losses.add("structure", assay.name, int((parent < 0).sum()))
+    rows = (parent[good], value[good], relation[good], label[good])
     try:
-        merged = merge(parent[good], value[good], relation[good], label[good], kind, config.replicates)
+        merged = merge(*rows, kind, config.replicates, lambda one: staging.texts("parent", [one])[0])
     except InputError as error:
         raise InputError(f"assay {assay.name}: {error}") from error
     losses.add("replicates", assay.name, len(np.unique(parent[good])) - len(merged))

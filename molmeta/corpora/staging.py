@@ -28,6 +28,10 @@ CREATE TABLE measurement (
     assay INTEGER, structure INTEGER, kind INTEGER, value REAL, relation INTEGER, label INTEGER
 );
 """
+_SORT = """
+CREATE TABLE sorted AS SELECT measurement.* FROM measurement JOIN assay ON assay.id = measurement.assay
+ORDER BY assay.place, assay.id, measurement.rowid
+"""
 _REMEMBERED = 200_000  # texts whose number is kept in memory
 _ASKED = 10_000  # of which the database is asked at a time
 
@@ -120,6 +124,10 @@ class Staging:
             self._assays[name] = number
         return self._assays[name]
 
+    def knows(self, name: str) -> bool:
+        """Whether an assay has a number already, so that nobody need say its facts again."""
+        return name in self._assays
+
     def add(self, batch: Batch) -> None:
         """Writes rows."""
         structures = self.number("structure", batch.smiles)
@@ -154,12 +162,17 @@ class Staging:
         return int(self._base.execute(f"SELECT COALESCE(MAX(id), 0) FROM {table}").fetchone()[0])
 
     def arrange(self) -> None:
-        """Sorts the rows by assay; to be called when all are there."""
-        self._base.execute("CREATE INDEX by_assay ON measurement (assay)")
+        """Sorts the rows by assay; to be called when all are there.
+
+        They are written once more, in that order, so that those of an assay lie together on disk.
+        """
+        self._base.execute(_SORT)
+        self._base.execute("DROP TABLE measurement")
+        self._base.execute("CREATE INDEX by_assay ON sorted (assay)")
 
     def assays(self) -> list[StagedAssay]:
         """All that have rows, in order."""
-        counted = dict(self._base.execute("SELECT assay, COUNT(*) FROM measurement GROUP BY assay"))
+        counted = dict(self._base.execute("SELECT assay, COUNT(*) FROM sorted GROUP BY assay"))
         rows = self._base.execute("SELECT id, name, facts FROM assay ORDER BY place, id").fetchall()
         return [
             StagedAssay(number, name, json.loads(facts), counted[number])
@@ -172,8 +185,7 @@ class Staging:
         self._base.execute("CREATE TEMP TABLE wanted (assay INTEGER PRIMARY KEY)")
         self._base.executemany("INSERT INTO wanted VALUES (?)", ((number,) for number in assays))
         self._base.execute(
-            "CREATE TEMP TABLE used AS "
-            "SELECT DISTINCT structure AS id FROM measurement JOIN wanted USING (assay)"
+            "CREATE TEMP TABLE used AS SELECT DISTINCT structure AS id FROM sorted JOIN wanted USING (assay)"
         )
         found = self._base.execute("SELECT id, text FROM structure JOIN used USING (id) ORDER BY id")
         while part := found.fetchmany(size):
@@ -185,7 +197,7 @@ class Staging:
         """structure int64[n], kind int16[n], value float64[n], relation int8[n], label int8[n] of an assay,
         in the order of the source."""
         found = self._base.execute(
-            "SELECT structure, kind, value, relation, label FROM measurement WHERE assay = ? ORDER BY rowid",
+            "SELECT structure, kind, value, relation, label FROM sorted WHERE assay = ? ORDER BY rowid",
             (assay,),
         ).fetchall()
         structure, kind, value, relation, label = zip(*found, strict=True)
@@ -199,4 +211,4 @@ class Staging:
 
     def kinds(self) -> Iterator[tuple[int, int, int]]:
         """Assay, scale, and how many of its rows are on that scale."""
-        yield from self._base.execute("SELECT assay, kind, COUNT(*) FROM measurement GROUP BY assay, kind")
+        yield from self._base.execute("SELECT assay, kind, COUNT(*) FROM sorted GROUP BY assay, kind")

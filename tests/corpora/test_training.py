@@ -163,9 +163,9 @@ def test_folds_of_compounds_part_the_measurements(corpus: Path) -> None:
 
 
 def test_a_fold_that_is_not_there_is_told(corpus: Path) -> None:
-    with pytest.raises(InputError, match="no fold 'dev'; it has test, train, valid"):
+    with pytest.raises(InputError, match=r"no fold 'dev'; it has test, train, valid"):
         read_assays(corpus, NEEDS, roles=["dev"])
-    with pytest.raises(InputError, match="no fold 'valid'; it has test, train"):
+    with pytest.raises(InputError, match=r"no fold 'valid'; it has test, train"):
         read_assays(corpus, NEEDS, roles=["train@valid"])
 
 
@@ -173,7 +173,7 @@ def test_a_feature_that_is_not_there_is_told(folder: Path, tmp_path: Path) -> No
     few = CorpusConfig.model_validate({"filters": {"min_compounds": 2}, "features": {"fields": ["counts"]}})
     build(folder / "valid", tmp_path / "few", few)
     assert read_assays(tmp_path / "few", ["counts"]).mols.need("counts").shape[1] == 2048
-    with pytest.raises(ConfigError, match="no descriptors, graph; build it again"):
+    with pytest.raises(ConfigError, match=r"no descriptors, graph; build it again"):
         read_assays(tmp_path / "few", ["counts", "graph", "descriptors"])
 
 
