@@ -200,7 +200,7 @@ def _stage(
     for i in np.unique(flaw[flaw > 0]):
         rows = np.flatnonzero(flaw == i)
         at = int(rows[0])
-        found = f"{endpoint.iloc[at]} {sign.iloc[at]}{said.iloc[at]} {unit.iloc[at]}".strip()
+        found = " ".join(filter(None, (one.iloc[at] for one in (endpoint, sign, said, unit))))
         for where, n in assay.iloc[rows].value_counts(sort=False).items():
             losses.add(FLAWS[i], str(where), int(n), f"row {first + at} of {name} has {found}")
     good = (flaw == 0) & (assay != "").to_numpy()
