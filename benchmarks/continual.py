@@ -21,8 +21,8 @@ from typing import Any
 import pandas as pd
 from harness import save, seconds
 
+from molmeta.toml import to_toml
 from molmeta.training import Progress, TrainReport, train
-from molmeta.training.toml import to_toml
 
 # What is trained: epochs of stage A over the encoder, and the share of old assays in them.
 VARIANTS = {

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from . import render, stopping
 from .adapt import adapt
 from .check import check
+from .corpus import corpus
 from .evaluate import evaluate
 from .exits import check_folder, exit_codes
 from .explain import explain
@@ -87,3 +88,4 @@ for _command in (
     check, adapt, update, score, merge, suggest, explain, report, serve, evaluate, train, tune, models,
 ):  # fmt: skip
     app.command()(_command)
+app.add_typer(corpus, name="corpus")

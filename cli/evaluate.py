@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="FS-Mol table, or a folder of CHEMBL*.jsonl.gz task files.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Corpus (molmeta corpus build), FS-Mol table, folder of its task files, or of assays."
+        ),
+    ],
     model: Annotated[
         list[str] | None, typer.Option(help="Shipped model or checkpoint folder; repeatable; base.")
     ] = None,
@@ -43,7 +48,8 @@ def evaluate(
         typer.Option(help="Method without meta-training: rf, knn, gp-tanimoto, similarity, mean."),
     ] = None,
     roles: Annotated[
-        list[str] | None, typer.Option(help="Keep the assays of this role in assays.csv; repeatable.")
+        list[str] | None,
+        typer.Option(help="Keep the assays of this role in assays.csv, or fold of a corpus; repeatable."),
     ] = None,
     protocol: Annotated[str, typer.Option(help="fsmol, or clean: duplicates merged.")] = "fsmol",
     regression: Annotated[bool, typer.Option("--regression", help="Predict potencies, not classes.")] = False,
@@ -60,7 +66,7 @@ def evaluate(
     """
     from molmeta import evaluation, summary
     from molmeta.checkpoint import load_checkpoint
-    from molmeta.data.fsmol import read_fsmol
+    from molmeta.corpora.reading import read_assays
     from molmeta.data.protocol import sample_draws, sample_per_class
     from molmeta.ensemble import pick_device
     from molmeta.errors import ConfigError
@@ -88,7 +94,7 @@ def evaluate(
     methods = found if wanted else able
     heads = [name for name in methods if name not in others]
     with render.progress("reading") as show:
-        corpus = read_fsmol(data, evaluation.needs_of(methods), workers, roles or ())
+        corpus = read_assays(data, evaluation.needs_of(methods), workers, roles or ())
 
         def watch(done: int, total: int) -> None:
             show(done, total, "assays")

@@ -136,7 +136,7 @@ class Learner(nn.Module):
         self.encoder.eval()
         parts = []
         for part in torch.split(torch.arange(mols.n), batch_size) if mols.n else (torch.arange(0),):
-            piece = mols if len(part) == mols.n else mols.select(part)
+            piece = mols.loaded() if len(part) == mols.n else mols.select(part)
             embedding, hidden = self._read(piece.to(device))
             hidden = None if hidden is None else hidden.to(mols.device)
             embedding = embedding.to(mols.device)

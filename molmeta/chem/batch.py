@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 def _ragged(ptr: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """Positions of the items of the segments `index`, and the new segment borders."""
-    sizes = (ptr[1:] - ptr[:-1])[index]
+    sizes = ptr[index + 1] - ptr[index]  # not of all segments, which may be many and on disk
     new = torch.zeros(len(index) + 1, dtype=torch.long, device=ptr.device)
     torch.cumsum(sizes, 0, out=new[1:])
     shift = torch.repeat_interleave(ptr[:-1][index] - new[:-1], sizes)
@@ -110,6 +110,10 @@ class MolBatch:
     def device(self) -> torch.device:
         """Where its tensors are."""
         return next((t.device for t in to_tensors(self).values()), torch.device("cpu"))
+
+    def loaded(self) -> MolBatch:
+        """The batch with its features in memory, which they are here."""
+        return self
 
     def select(self, index: Tensor) -> MolBatch:
         """The compounds `index` int64[m] (or a boolean mask bool[n]), in that order."""

@@ -41,7 +41,7 @@ def read_corpus(source: Path, needs: Collection[str], workers: int = 1, roles: S
     InputError
         Nothing is there, or it cannot be read; of a folder, the file is named.
     """
-    if not source.is_dir() or _task_files(source):
+    if not source.is_dir() or task_files(source):
         return read_fsmol(source, needs, workers, roles)
     if roles:
         raise InputError(
@@ -53,10 +53,11 @@ def read_corpus(source: Path, needs: Collection[str], workers: int = 1, roles: S
 
 def files_of(source: Path) -> list[Path]:
     """The files that `read_corpus` reads."""
-    return (_task_files(source) or assay_files(source)) if source.is_dir() else [source]
+    return (task_files(source) or assay_files(source)) if source.is_dir() else [source]
 
 
-def _task_files(folder: Path) -> list[Path]:
+def task_files(folder: Path) -> list[Path]:
+    """Original task files of FS-Mol in a folder and its subfolders."""
     return sorted(folder.rglob("*.jsonl.gz"))
 
 

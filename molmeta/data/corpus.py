@@ -23,7 +23,7 @@ from molmeta.units import Kind, Target
 
 # Columns of the long table that every corpus reader hands over; one row a measurement.
 COLUMNS = ("assay", "smiles", "label", "p_value", "relation")
-_SIGNS = {"<": -1, "<=": -1, "<<": -1, ">": 1, ">=": 1, ">>": 1}
+SIGNS = {"<": -1, "<=": -1, "<<": -1, ">": 1, ">=": 1, ">>": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +169,6 @@ def build_corpus(
         mol=position[pd.Index(texts).get_indexer(pd.Index(table["smiles"]))],
         label=table["label"].to_numpy(np.float32),
         value=table["p_value"].to_numpy(np.float32),
-        relation=np.asarray(table["relation"].map(_SIGNS).fillna(0), dtype=np.int8),
+        relation=np.asarray(table["relation"].map(SIGNS).fillna(0), dtype=np.int8),
         rejected=tuple(o for o in outcome if isinstance(o, Rejection)),
     )

@@ -18,7 +18,7 @@ from molmeta.data.corpus import COLUMNS, Corpus, build_corpus
 from molmeta.errors import InputError
 
 # `relation` qualifies the concentration; on the p-scale it turns round.
-_TURNED = {">": "<", ">=": "<=", ">>": "<<", "<": ">", "<=": ">=", "<<": ">>"}
+TURNED = {">": "<", ">=": "<=", ">>": "<<", "<": ">", "<=": ">=", "<<": ">>"}
 # Task files do not name the unit, and give -log10 of percentages too. An assay is one of potencies (nM) if
 # all its logs exist and a tenth of its values are 300 or more: right for 4,952 of the 4,974 described assays.
 _POTENCY = 300.0
@@ -42,21 +42,28 @@ def read_fsmol(source: Path, needs: Collection[str], workers: int = 1, roles: Se
     InputError
         Nothing is there, or it has other columns.
     """
-    table = _read_folder(source) if source.is_dir() else _read_table(source)
+    table = _read_folder(source) if source.is_dir() else read_table(source)
     described = source.parent / "assays.csv"
-    assays = _describe(table, described if described.is_file() and not source.is_dir() else None)
+    assays = describe(table, described if described.is_file() and not source.is_dir() else None)
     if roles:
         assays = assays[assays["role"].isin(list(roles))]
         table = table[table["assay"].isin(assays.index)]
         if table.empty:
             raise InputError(f"{source} holds no assay with the role {', '.join(roles)}")
-    table = table.assign(relation=table["relation"].replace(_TURNED))
+    table = table.assign(relation=table["relation"].replace(TURNED))
     potency = table["assay"].map(assays["kind"]).eq("pXC50")
     table["p_value"] = table["p_value"].where(potency)
     return build_corpus(table, assays, needs, workers)
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path) -> pd.DataFrame:
+    """The rows of a table in FS-Mol's form: the columns of a long table, and "value".
+
+    Raises
+    ------
+    InputError
+        It is not there, or it has other columns.
+    """
     if not path.is_file():
         raise InputError(f"no such file: {path}; give an FS-Mol table or a folder of CHEMBL*.jsonl.gz")
     text = {"assay": str, "smiles": str, "relation": str}
@@ -80,13 +87,26 @@ def _read_folder(folder: Path) -> pd.DataFrame:
     files = sorted(folder.rglob("*.jsonl.gz"))
     if not files:
         raise InputError(f"{folder} holds no *.jsonl.gz; give a folder of original FS-Mol task files")
+    return read_tasks(files)
+
+
+def read_tasks(files: Sequence[Path]) -> pd.DataFrame:
+    """The rows of original task files, as one table with the columns of `read_table`.
+
+    Raises
+    ------
+    InputError
+        A file is cut off, or holds something else.
+    """
     rows = []
     for file in files:
         try:
             with gzip.open(file, "rt", encoding="utf-8") as stream:
                 rows += [_row(json.loads(line)) for line in stream if line.strip()]
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
-            raise InputError(f"{file} is no task file of FS-Mol, or damaged: {error}") from error
+        except (EOFError, OSError, zlib.error) as error:
+            raise InputError(f"{file.name} is cut off or damaged ({error}); fetch it again") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{file.name} is no task file of FS-Mol ({error!r}); leave it out") from error
     return pd.DataFrame(rows, columns=[*COLUMNS, "value"])
 
 
@@ -105,7 +125,8 @@ def _row(record: dict[str, object]) -> tuple[object, ...]:
     )
 
 
-def _describe(table: pd.DataFrame, described: Path | None) -> pd.DataFrame:
+def describe(table: pd.DataFrame, described: Path | None) -> pd.DataFrame:
+    """One row an assay of a table, with what a file `assays.csv` says of it, or its kind alone."""
     names = pd.Index(table["assay"].unique(), name="assay")
     if described is not None:
         text = {"protein_family": str, "protein_super_family": str}

@@ -40,7 +40,7 @@ def split_assays(assays: pd.DataFrame, share: float, seed: int = 0) -> tuple[lis
     )
 
 
-def split_scaffolds(
+def splitscaffolds(
     smiles: Sequence[str], share: float, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the compounds to keep and to hold out, no Bemis-Murcko scaffold on both sides.
@@ -54,12 +54,12 @@ def split_scaffolds(
 
     Source: Bemis and Murcko 1996, The properties of known drugs 1.
     """
-    groups = [_scaffold(text) or text for text in smiles]
+    groups = [scaffold(text) or text for text in smiles]
     held = _hold_out(groups, share, seed)
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-def _scaffold(smiles: str) -> str:
+def scaffold(smiles: str) -> str:
     """Canonical SMILES of the ring systems and their linkers, without stereo; "" if there is no ring."""
     return str(MurckoScaffoldSmiles(mol=Chem.MolFromSmiles(smiles)))  # type: ignore[no-untyped-call]
 

@@ -12,12 +12,12 @@ import torch
 from molmeta.checkpoint import WEIGHTS
 from molmeta.errors import ResourceError
 from molmeta.files import write_whole
+from molmeta.toml import to_toml
 from molmeta.training.journal import LOG, STATE
 from molmeta.training.report import Diverged, Progress, TrainReport
 from molmeta.training.run import train
 from molmeta.training.space import Space
 from molmeta.training.study import Direction, Settings, TrialState, optuna
-from molmeta.training.toml import to_toml
 
 _DEATHS = 3  # a trial that ends the process as often, with no state saved in between, is given up
 

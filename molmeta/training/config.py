@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from molmeta.errors import ConfigError
-
-Share = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of a configuration, in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from molmeta.configuration import Count, Positive, Section, Share, parse_as, read_toml
 
 
 class Data(Section):
@@ -143,9 +130,6 @@ class TrainConfig(Section):
     validation: Validation = Validation()
 
 
-Config = TypeVar("Config", bound=TrainConfig)
-
-
 def read_config(path: Path) -> TrainConfig:
     """The configuration in a TOML file.
 
@@ -157,22 +141,6 @@ def read_config(path: Path) -> TrainConfig:
     return parse_config(read_toml(path), str(path))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises
-    ------
-    ConfigError
-        No such file, or no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-
-
 def parse_config(content: dict[str, Any], source: str) -> TrainConfig:
     """The configuration with this content; messages say that it is from `source`.
 
@@ -182,33 +150,3 @@ def parse_config(content: dict[str, Any], source: str) -> TrainConfig:
         An unknown key (the nearest known one is named) or a value out of range.
     """
     return parse_as(TrainConfig, content, source)
-
-
-def parse_as(shape: type[Config], content: dict[str, Any], source: str) -> Config:
-    """As `parse_config`, of a configuration of any shape."""
-    try:
-        return shape.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: " + "; ".join(_explain(e, shape) for e in error.errors())) from error
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name: the known one that is spelled most like it, or all.
-
-    >>> nearest("widht", ["width", "depth"]), nearest("x", ["width", "depth"])
-    ("did you mean 'width'?", 'known are width, depth')
-    """
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
-
-
-def _explain(error: Any, shape: type[TrainConfig]) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    if error["type"] != "extra_forbidden":
-        return f"{key}: {error['msg']} (found {error.get('input')!r})"
-    section: type[BaseModel] = shape
-    if len(error["loc"]) > 1:
-        inside = shape.model_fields[str(error["loc"][0])].annotation
-        section = inside if isinstance(inside, type) and issubclass(inside, Section) else shape
-    return f"unknown key '{key}'; {nearest(str(error['loc'][-1]), section.model_fields)}"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molmeta.chem.features import compound_hash
+from molmeta.corpora.manifest import is_corpus
+from molmeta.corpora.reading import open_corpus
 from molmeta.data.cache import load_corpus, save_corpus
 from molmeta.data.collection import files_of, read_corpus
 from molmeta.data.corpus import Corpus
@@ -50,6 +52,8 @@ def load_assays(
     """A corpus, read or from the cache; raises InputError where the source is missing or unusable."""
     if not source.exists():
         raise InputError(f"no such file: {source}; name the folder that holds it with --data")
+    if is_corpus(source):  # whose features were computed when it was built
+        return open_corpus(source).corpus(needs, roles)
     files = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(source)]
     key = repr((files, sorted(roles), sorted(needs)))
     name = source.resolve().name.split(".")[0]

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from molmeta.configuration import parse_as
 from molmeta.errors import ConfigError
 from molmeta.learner import Learner
-from molmeta.training.config import TrainConfig, parse_as
+from molmeta.training.config import TrainConfig
 from molmeta.training.report import Diverged, Progress
 from molmeta.training.state import pack, read_state, unpack, write_state
 from molmeta.training.validation import Score

@@ -7,18 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from molmeta.checkpoint import load_checkpoint
+from molmeta.configuration import Positive, Section, Share, parse_as, read_toml
 from molmeta.errors import ConfigError
-from molmeta.training.config import (
-    Data,
-    Episodic,
-    Positive,
-    Pretrain,
-    Section,
-    Share,
-    TrainConfig,
-    parse_as,
-    read_toml,
-)
+from molmeta.training.config import Data, Episodic, Pretrain, TrainConfig
 
 
 class Source(Section):

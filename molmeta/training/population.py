@@ -25,10 +25,12 @@ from typing import Any
 
 import torch
 
+from molmeta.configuration import read_toml
 from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError
 from molmeta.files import write_whole
-from molmeta.training.config import TrainConfig, parse_config, read_toml
+from molmeta.toml import to_toml
+from molmeta.training.config import TrainConfig, parse_config
 from molmeta.training.data import Corpora
 from molmeta.training.folder import alone, refuse_foreign
 from molmeta.training.journal import STATE
@@ -37,7 +39,6 @@ from molmeta.training.report import Diverged, Progress, TrainReport
 from molmeta.training.run import check_heads
 from molmeta.training.stages import Run
 from molmeta.training.state import read_state
-from molmeta.training.toml import to_toml
 
 PLAN = "population.json"
 

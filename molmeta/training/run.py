@@ -6,17 +6,18 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from molmeta.configuration import read_toml
 from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.files import write_whole
 from molmeta.heads import HEADS
-from molmeta.training.config import TrainConfig, read_config, read_toml
+from molmeta.toml import to_toml
+from molmeta.training.config import TrainConfig, read_config
 from molmeta.training.continual import ContinualRun
 from molmeta.training.journal import LOG, STATE
 from molmeta.training.plan import ContinualConfig, read_plan
 from molmeta.training.report import Progress, TrainReport
 from molmeta.training.stages import Run
-from molmeta.training.toml import to_toml
 
 
 def train(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from molmeta.configuration import nearest
 from molmeta.errors import ConfigError
 from molmeta.files import write_whole
 from molmeta.training.attempt import OBJECTIVES, Attempt, folder_of
-from molmeta.training.config import nearest
 from molmeta.training.folder import alone, refuse_foreign
 from molmeta.training.journal import LOG
 from molmeta.training.report import Diverged, Progress

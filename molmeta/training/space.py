@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from molmeta.configuration import nearest, read_toml
 from molmeta.encoders import encoder_class
 from molmeta.errors import ConfigError
 from molmeta.heads import HEADS
 from molmeta.learner import Learner
-from molmeta.training.config import TrainConfig, nearest, parse_config, read_toml
+from molmeta.training.config import TrainConfig, parse_config
 from molmeta.training.run import check_heads
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from molmeta.configuration import nearest
 from molmeta.errors import ConfigError
-from molmeta.training.config import nearest
 
 try:
     import cmaes  # noqa: F401  (Optuna would miss it in the middle of a study)

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from molmeta.checkpoint import load_checkpoint
+from molmeta.configuration import read_toml
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.training import read_config, train
-from molmeta.training.config import TrainConfig, read_toml
+from molmeta.training.config import TrainConfig
 from molmeta.training.folder import alone
 from molmeta.training.journal import BEST, LOG, STATE
 from molmeta.training.members import FACTORS, Member, Plan, configured, copy_state, exploit, first_plan

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from molmeta.errors import ConfigError
+from molmeta.toml import to_toml
 from molmeta.training.config import parse_config
 from molmeta.training.space import Choices, Range, read_space
-from molmeta.training.toml import to_toml
 
 Write = Callable[[str], Path]
 

@@ -1,0 +1,1 @@
+"""Corpora: many assays of any source in one folder, cleaned, split and featurized beforehand."""
