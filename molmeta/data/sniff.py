@@ -102,7 +102,7 @@ def _names_smiles(text: str) -> bool:
 def commented_header(before: Lines, layout: Layout, width: int) -> tuple[str, ...]:
     """Names of columns in the comment right before a table, such as "#ID,Structure,IC50"; else ().
 
-    >>> commented_header([(1, "#\tID\tMol")], Separated("\t"), 3)
+    >>> commented_header([(1, "#;ID;Mol")], Separated(";"), 3)
     ('#', 'ID', 'Mol')
     """
     if not before or width < 2 or not before[-1][1].startswith("#"):
@@ -111,7 +111,18 @@ def commented_header(before: Lines, layout: Layout, width: int) -> tuple[str, ..
     if found is None or isinstance(found[1], Rejection) or not any(map(says_header, found[1])):
         return ()
     first, *others = found[1]
-    return first.strip() or "#", *others
+    return uncommented([f"#{first}", *others])
+
+
+def uncommented(titles: Sequence[str]) -> tuple[str, ...]:
+    """Titles of which the first may have a mark of comments; "#" alone is a title.
+
+    >>> uncommented(["# ID", "Mol"]), uncommented(["#", "Mol"])
+    (('ID', 'Mol'), ('#', 'Mol'))
+    """
+    first, *others = titles
+    bare = first.removeprefix("#").strip() if first.startswith("#") else first
+    return bare or first, *others
 
 
 def choose_layout(lines: Lines, suffix: str) -> Layout:
@@ -122,10 +133,11 @@ def choose_layout(lines: Lines, suffix: str) -> Layout:
     """
     if (suffix in SMI_SUFFIXES or (not suffix and _lists_structures(lines))) and _columns(lines) < 3:
         return Blanks() if _agreement(lines, Blanks())[0] == 1 and _names_smiles(lines[0][1]) else Smi()
-    scores = {d: _agreement(lines, Separated(d)) for d in DELIMITERS}
-    best = max(DELIMITERS, key=lambda d: scores[d][0])
-    if scores[best][0] >= 0.5:
-        return Separated(best)
+    scores = {d: _agreement(lines, Separated(d))[0] for d in DELIMITERS}
+    best = max(scores.values())
+    if best >= 0.5:
+        tied = [d for d in DELIMITERS if scores[d] == best]
+        return Separated(tied[0] if len(tied) == 1 else max(tied, key=lambda d: _sense(lines, Separated(d))))
     if _names_smiles(lines[0][1]) and _agreement(lines, Blanks())[0] == 1:
         return Blanks()
     return Smi() if _blank_separated(lines) else OneColumn()
@@ -162,6 +174,16 @@ def _agreement(lines: Lines, layout: Layout) -> tuple[float, int]:
     columns, times = counts.most_common(1)[0]
     fits = isinstance(found[0], list) and len(found[0]) == columns
     return times / len(found) * (1.0 if fits else 0.75), columns
+
+
+def _sense(lines: Lines, layout: Layout) -> int:
+    """How many of the first records have a cell that is a structure, or the title of one; of short tables."""
+    found = [cells for _, cells in records(iter(lines), layout, None)][:20]
+    return sum(isinstance(cells, list) and any(map(_makes_sense, cells)) for cells in found)
+
+
+def _makes_sense(cell: str) -> bool:
+    return is_structure(cell) or (says_smiles(cell) and not _delimited(cell))
 
 
 def _blank_separated(lines: Lines) -> bool:
