@@ -84,7 +84,7 @@ def packed(random: Random, data: bytes) -> bytes:
 
 
 def delimited(random: Random) -> OddTable:
-    """CSV, TSV and the like, in some encoding, with some line ends, quotes, comments, and maybe a header."""
+    """CSV, TSV and the like: encodings, line ends, quotes, comments, with a header or without."""
     delimiter = random.choice(list(DELIMITED))
     header, rows, at = content(random, CELLS, TITLES)
     named = random.random() < 0.8

@@ -65,6 +65,9 @@ _RELATION_COLUMN = _words(
     "censor relationship sign"
 )
 
+# What a title says, it says in so many characters; patterns take seconds for one of 10,000.
+LONGEST = 200
+
 _SPELLED = {
     **dict.fromkeys(["m", "mol/l", "molar"], "M"),
     **dict.fromkeys(["mmol/l", "millimolar"], "mM"),
@@ -92,7 +95,7 @@ def plain(name: str) -> str:
     >>> plain("Prüfnummer"), plain("R²")
     ('prufnummer', 'r2')
     """
-    text = name.strip().lower().replace("µ", "u").replace("μ", "u").replace("%", " pct ")
+    text = name.strip()[:LONGEST].lower().replace("µ", "u").replace("μ", "u").replace("%", " pct ")
     text = _MINUS_LOG.sub(r"\1neg_log_", text)
     text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", "_", text).strip("_")
@@ -204,6 +207,7 @@ def unit_in(name: str) -> str | None:
     >>> [unit_in(n) for n in ("IC50_nM", "IC50 (µM)", "Ki [nmol/L]", "pIC50", "% inhibition", "logD", "y")]
     ['nM', 'uM', 'nM', 'pIC50', '%', 'logD', None]
     """
+    name = name.strip()[:LONGEST]
     if _P_SCALE.search(plain(name)):
         words = (word.rstrip(")]},;:") for word in re.split(r"[\s_(\[]+", name))
         return next((word for word in words if _P_UNIT.match(word)), name.strip())

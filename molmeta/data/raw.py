@@ -17,6 +17,7 @@ from molmeta.data.foreign import PARQUET, refuse_control
 from molmeta.data.headers import says_header
 from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
+from molmeta.data.prelude import commented_header, is_comment, prelude, uncommented
 from molmeta.data.sdf import STRUCTURE, TITLE, read_sdf
 from molmeta.data.sniff import (
     PADDING,
@@ -24,11 +25,8 @@ from molmeta.data.sniff import (
     SMI_SUFFIXES,
     check_width,
     choose_layout,
-    commented_header,
     describe,
     has_header,
-    is_comment,
-    prelude,
     with_row_names,
 )
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
@@ -123,6 +121,7 @@ def _delimited(source: Source) -> RawTable:
         source.notes.append(f"passed over before the table: '{passed[0].strip(PADDING)[:60]}'")
     before, first, lines = first[:skipped], first[skipped:], itertools.islice(lines, skipped, None)
     if not first:
+        next(lines, None)  # raises where there is nothing because nothing could be read
         return _empty(source)
     usable = stated is not None and stated in first[0][1] and not stated.isalnum() and stated != '"'
     layout = Separated(str(stated)) if usable else choose_layout(first, source.suffix)
@@ -139,7 +138,7 @@ def _delimited(source: Source) -> RawTable:
     if named:
         refuse_control(source.name, top)
     above = () if named else commented_header(before, layout, len(top))
-    header = (top[0].removeprefix("#").lstrip(), *top[1:]) if named else above or _invented(layout, len(top))
+    header = uncommented(top) if named else above or _invented(layout, len(top))
     body = itertools.islice(records(lines, layout, len(top)), int(named), None)
     extra = _pubchem_rows(header, sample) if named else 0
     if extra:

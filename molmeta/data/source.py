@@ -7,23 +7,19 @@ import itertools
 import os
 import re
 import sys
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from molmeta.data.foreign import PARQUET, refuse_foreign
-from molmeta.errors import InputError, ResourceError
+from molmeta.data.gunzip import BLOCK, gunzip
+from molmeta.errors import InputError, MolmetaError
 
 T = TypeVar("T")
 Count = Callable[[int], None]
 
-BLOCK = 1 << 16
 HEAD = 1 << 18
-RATIO = 200
-# Below this many unpacked bytes a high ratio is a small, repetitive table and harms nobody.
-HARMLESS = 1 << 22
 LINE_LIMIT = 1 << 20
 
 
@@ -69,11 +65,19 @@ def open_source(
     ResourceError
         gzip that unpacks to more than 200 times its size, unless `trusted`.
     """
-    name, chunks = _open(source, count)
-    chunks, head = _peek(chunks, 4)
+    name, opened = _open(source, count)
+    try:
+        return _unpacked(name, opened, trusted)
+    except MolmetaError:
+        opened.close()  # the error may be kept, and the file with it
+        raise
+
+
+def _unpacked(name: str, opened: Iterator[bytes], trusted: bool) -> Source:
+    chunks, head = _peek(opened, 4)
     notes: list[str] = []
     if head.startswith(b"\x1f\x8b"):
-        chunks = _gunzip(chunks, name, trusted)
+        chunks = gunzip(chunks, name, trusted)
         notes.append("unpacked with gzip")
     chunks, head = _peek(chunks, HEAD)
     refuse_foreign(name, head)
@@ -83,16 +87,14 @@ def open_source(
     if head.startswith(codecs.BOM_UTF8):
         chunks, head = _skip(chunks, len(codecs.BOM_UTF8)), head[len(codecs.BOM_UTF8) :]
     if not PARQUET.match(head) and head.count(b"\0") * 10 > len(head):
-        raise InputError(
-            f"{name} holds NUL bytes: it is a binary file, or UTF-16 or UTF-32 without its mark; save it as "
-            "UTF-8"
-        )
+        what = "a binary file, or UTF-16 or UTF-32 without its mark"
+        raise InputError(f"{name} holds NUL bytes: it is {what}; save it as UTF-8")
     inner = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
     suffix = Path(inner).suffix.lower()
     return Source(name, Path(inner).stem, suffix, head, chunks, notes)
 
 
-def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Iterator[bytes]]:
+def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Generator[bytes]]:
     if isinstance(source, str) and source == "-":
         return "<stdin>", _from_stream(sys.stdin.buffer, "<stdin>")
     if not isinstance(source, str | Path):
@@ -107,13 +109,12 @@ def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Iterator[by
     if not os.path.isfile(path):
         raise InputError(f"{path} is not a regular file; to read from a pipe, give - and send it to stdin")
     try:
-        stream = path.open("rb")
+        return path.name, _from_file(path.open("rb"), path.name, count)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return path.name, _from_file(stream, path.name, count)
 
 
-def _from_stream(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def _from_stream(stream: BinaryIO, name: str) -> Generator[bytes]:
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
     try:
         while chunk := read(BLOCK):
@@ -122,11 +123,18 @@ def _from_stream(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise InputError(f"{name} cannot be read any further: {error.strerror or error}") from error
 
 
-def _from_file(stream: BinaryIO, name: str, count: Count) -> Iterator[bytes]:
+def _from_file(stream: BinaryIO, name: str, count: Count) -> Generator[bytes]:
+    """Blocks of a file, which is closed before the last one: an error that is kept may keep the reader."""
     with stream:
-        for chunk in _from_stream(stream, name):
-            count(len(chunk))
-            yield chunk
+        blocks = _from_stream(stream, name)
+        block = next(blocks, b"")
+        while block:
+            following = next(blocks, b"")
+            if not following:
+                stream.close()
+            count(len(block))
+            yield block
+            block = following
 
 
 def ahead(items: Iterator[T], enough: Callable[[list[T]], bool]) -> tuple[list[T], Iterator[T]]:
@@ -159,37 +167,6 @@ def _skip(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
     for chunk in chunks:
         yield chunk[size:]
         size -= min(size, len(chunk))
-
-
-def _gunzip(chunks: Iterator[bytes], name: str, trusted: bool) -> Iterator[bytes]:
-    """Unpack gzip, also several members one after the other, never more than BLOCK bytes at once."""
-    packed = plain = 0
-    member = zlib.decompressobj(wbits=31)
-    complete = True
-    for chunk in chunks:
-        packed += len(chunk)
-        if complete:  # tapes are filled up with zeros
-            chunk = chunk.lstrip(b"\0")
-        while chunk:
-            try:
-                data = member.decompress(chunk, BLOCK)
-            except zlib.error as error:
-                raise InputError(
-                    f"{name} is damaged gzip ({error}); the rows before the damage were read"
-                ) from error
-            plain += len(data)
-            if plain > max(HARMLESS, RATIO * packed) and not trusted:
-                raise ResourceError(
-                    f"{name} unpacks to more than {RATIO} times its size; if you trust it, give --trust-input"
-                )
-            if data:
-                yield data
-            complete = member.eof
-            chunk = member.unused_data.lstrip(b"\0") if complete else member.unconsumed_tail
-            if complete:
-                member = zlib.decompressobj(wbits=31)
-    if not complete:
-        raise InputError(f"{name} is cut off: its gzip data end too early; the rows before the end were read")
 
 
 def _from_utf16(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
