@@ -369,35 +369,40 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], list[Any]]]:
-    """What another process found of each forged file: seconds, megabytes, error, message, exit code."""
-    folder = tmp_path_factory.mktemp("forged")
-    forged = []
+def forged(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Path]]:
+    """Forged files, by kind and by what is wrong with them."""
+    folder, found = tmp_path_factory.mktemp("forged"), {}
     for i, (name, (forge, _)) in enumerate(CHECKPOINTS.items()):
         path = folder / f"{i}"
         shutil.copytree(good / "model", path)
         forge(path)
-        forged.append(["checkpoint", name, str(path)])
+        found["checkpoint", name] = path
     for i, (name, (forge, _)) in enumerate(BUNDLES.items()):
         path = folder / f"b{i}" / "a.molmeta"
         path.parent.mkdir()
         shutil.copy(good / "a.molmeta", path)
         forge(path)
-        forged.append(["bundle", name, str(path)])
+        found["bundle", name] = path
+    yield found
+    assert not list(folder.rglob(f.MARK)), "a pickle was executed"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def told(good: Path, forged: dict[tuple[str, str], Path]) -> dict[tuple[str, str], list[Any]]:
+    """What another process found of each forged file: seconds, megabytes, error, message, exit code."""
     right = [["checkpoint", str(good / "model")], ["bundle", str(good / "a.molmeta")]]
+    wrong = [[*key, str(path)] for key, path in forged.items()]
     done = subprocess.run(
         [sys.executable, "-c", _CHILD],
-        input=json.dumps({"good": right, "forged": forged}),
+        input=json.dumps({"good": right, "forged": wrong}),
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = {(kind, name): rest for kind, name, *rest in map(json.loads, done.stdout.splitlines())}
-    assert not list(folder.rglob(f.MARK)), "a pickle was executed"
-    yield found
-    shutil.rmtree(folder)
+    return {(kind, name): rest for kind, name, *rest in map(json.loads, done.stdout.splitlines())}
 
 
 def _holds(told: list[Any], message: str) -> None:
@@ -410,16 +415,29 @@ def _holds(told: list[Any], message: str) -> None:
     assert megabytes < 200
 
 
-@pytest.mark.skipif(os.name != "posix", reason="FIFOs and the peak of memory are those of POSIX")
+_POSIX = pytest.mark.skipif(os.name != "posix", reason="FIFOs and the peak of memory are those of POSIX")
+
+
+@_POSIX
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_a_forged_checkpoint_is_refused(name: str, told: dict[tuple[str, str], list[Any]]) -> None:
-    _holds(told["checkpoint", name], CHECKPOINTS[name][1])
+def test_a_forged_checkpoint_is_refused(
+    name: str, forged: dict[tuple[str, str], Path], told: dict[tuple[str, str], list[Any]]
+) -> None:
+    message = CHECKPOINTS[name][1]
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(forged["checkpoint", name])
+    _holds(told["checkpoint", name], message)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="FIFOs and the peak of memory are those of POSIX")
+@_POSIX
 @pytest.mark.parametrize("name", BUNDLES)
-def test_a_forged_model_is_refused(name: str, told: dict[tuple[str, str], list[Any]]) -> None:
-    _holds(told["bundle", name], BUNDLES[name][1])
+def test_a_forged_model_is_refused(
+    name: str, forged: dict[tuple[str, str], Path], told: dict[tuple[str, str], list[Any]]
+) -> None:
+    message = BUNDLES[name][1]
+    with pytest.raises(CheckpointError, match=message):
+        molmeta.load(forged["bundle", name], device="cpu")
+    _holds(told["bundle", name], message)
 
 
 @pytest.fixture
