@@ -8,10 +8,11 @@ labels, and so on for 5 rounds. Counted are the actives that were found, and the
 tenth of the assay by value where it has values, without those of the start. With `--values` all policies
 are told values in place of classes, on the assays of potencies.
 
-Policies: `random`; `similarity` to the nearest active; a random forest by its mean (`rf`) and by its mean
-plus a standard deviation over its trees (`rf-ucb`); each acquisition of molmeta, with `-alone` for batches
-in which compounds may be alike, so that `greedy-alone` is the plain ranking by the same model, and with
-`-hedged` for batches in which each pick counts on the failure of those before it.
+Policies: `random`; `similarity` to the nearest active; what is fitted to the assay alone, greedily by its
+mean (`rf`, a random forest; `gp`, a Gaussian process with the Tanimoto kernel) and by its mean plus a
+standard deviation (`rf-ucb`, over its trees; `gp-ucb`); each acquisition of molmeta, with `-alone` for
+batches in which compounds may be alike, so that `greedy-alone` is the plain ranking by the same model, and
+with `-hedged` for batches in which each pick counts on the failure of those before it.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from molmeta.data.episode import Labelled
 from molmeta.data.fsmol import read_fsmol
 from molmeta.data.protocol import Rows, clean, measured
 from molmeta.ensemble import Ensemble, open_ensemble
-from molmeta.suggest.acquisition import ACQUISITIONS, DEFAULT, noise_of
+from molmeta.heads import build_head
+from molmeta.suggest.acquisition import ACQUISITIONS, DEFAULT, Belief, noise_of
 from molmeta.suggest.batch import pick
 from molmeta.suggest.run import ALIKE
 
 ALONE, HEDGED = "-alone", "-hedged"
-RIVALS = ("random", "similarity", "rf", "rf-ucb", f"greedy{ALONE}")
+RIVALS = ("random", "similarity", "rf", "rf-ucb", "gp", "gp-ucb", f"greedy{ALONE}")
 TREES = 100
 BEST = 0.1
 
@@ -192,6 +194,16 @@ def forest(
     return _best(said.mean(0) + beta * said.std(0), n)
 
 
+def gaussian_process(
+    pool: Pool, known: Sequence[int], left: NDArray[np.int64], n: int, seed: int, beta: float
+) -> Sequence[int]:
+    """Mean plus beta standard deviations of a Gaussian process on ECFP4 counts, which reads no encoder."""
+    with torch.no_grad():
+        predict = build_head("gp-tanimoto").condition(pool.ensemble.learner.encoder, pool.labelled(known))
+        said = Belief.of(predict(pool.mols.select(torch.from_numpy(left))), int(pool.rows.target.sign))
+    return _best((said.mean + beta * said.std).numpy(), n)
+
+
 def molmeta(
     pool: Pool,
     known: Sequence[int],
@@ -222,6 +234,8 @@ def find_policy(name: str) -> Policy:
         "similarity": similarity,
         "rf": partial(forest, beta=0.0),
         "rf-ucb": partial(forest, beta=1.0),
+        "gp": partial(gaussian_process, beta=0.0),
+        "gp-ucb": partial(gaussian_process, beta=1.0),
     }
     acquisition = name.removesuffix(ALONE).removesuffix(HEDGED)
     if name in others:

@@ -54,6 +54,9 @@ def adapt(
     reference_only: Annotated[
         bool, typer.Option("--reference-only", help="Leave the weights out; loading needs the same --model.")
     ] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Keep fingerprints in the model, and no structures or names.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(help="Also write a report here; see `molmeta report`.")
     ] = None,
@@ -67,11 +70,14 @@ def adapt(
     """
     from molmeta import adaptation
     from molmeta.data import table
+    from molmeta.errors import ConfigError
 
     for file in (out, report):
         if file is not None:
-            refuse_existing(file, force)
+            refuse_existing(file, force, (assay, reading.get("actives"), reading.get("inactives")))
     if zero_shot or target_family is not None:
+        if private:
+            raise ConfigError("--private is for models of labelled compounds; --zero-shot keeps none")
         _adapt_to_nothing(assay, zero_shot, target_family, model, device, out, force, reference_only, json)
         return
     found = table.read_assay(assay, **reading)
@@ -81,15 +87,18 @@ def adapt(
         predictor = adaptation.adapt(
             found, model, device=device, seed=seed, verdict=not no_verdict, head=head, fine_tune=fine_tune
         )
-    predictor.save(out, force=force, reference_only=reference_only)
+    saved = predictor.as_private() if private else predictor
+    saved.save(out, force=force, reference_only=reference_only)
     if not json:
         _show(predictor.report)
     if report is not None:
-        write_report(predictor, report, force=force)
+        write_report(saved, report, force=force)
     if json:
         render.json_object(asdict(predictor.report) | {"path": str(out)})
         return
     render.line(f"Saved {out} ({out.stat().st_size / 1e6:.1f} MB), after {predictor.report.seconds:.1f} s")
+    for note in saved.report.notes if private else ():
+        render.line(note)
     render.line(f"Next: molmeta score {out} LIBRARY, molmeta report {out} LIBRARY")
 
 

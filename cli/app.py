@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import atexit
 import gc
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from molmeta.errors import MolmetaError
-
-from . import render
+from . import render, stopping
 from .adapt import adapt
 from .check import check
 from .evaluate import evaluate
+from .exits import check_folder, exit_codes
 from .explain import explain
 from .merge import merge
 from .models import models
@@ -38,64 +32,20 @@ from .update import update
 # The interpreter looks for garbage once more when it ends, which takes seconds with torch; spare it that.
 atexit.register(gc.freeze)
 
-# SIGINT is not among them: Python raises KeyboardInterrupt, which Typer ends with 130.
-_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-
 
 class Commands(TyperGroup):
     """Group of commands that turns errors, signals and closed pipes into exit codes."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        with _exit_codes():
+        with exit_codes():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
-        with _signals(), _exit_codes():
+        with stopping.unwinding(), exit_codes():
+            check_folder()
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """A `MolmetaError` is one line and its exit code, a closed pipe is silence; the rest is a bug (1)."""
-    try:
-        yield
-    except MolmetaError as error:
-        render.error("; ".join([str(error), *getattr(error, "__notes__", [])]))
-        raise typer.Exit(error.exit_code) from None
-    except BrokenPipeError:
-        _leave_quietly()
-    except SystemExit as error:
-        # rich, which prints the help, ends with 1 where the reader has gone.
-        if isinstance(error.__context__, BrokenPipeError):
-            _leave_quietly()
-        raise
-
-
-def _leave_quietly() -> NoReturn:
-    with suppress(OSError, ValueError):
-        # What is still buffered must not fail again when the interpreter closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(0) from None
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP unwind the stack, so that files are closed, and end with 128 + their number."""
-
-    def end(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    try:
-        before = {number: signal.signal(number, end) for number in _ENDING}
-    except ValueError:  # only the main thread may set handlers
-        before = {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_version(wanted: bool) -> None:

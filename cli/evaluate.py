@@ -67,7 +67,7 @@ def evaluate(
     from molmeta.files import write_whole
 
     if out is not None:
-        refuse_existing(out, force)
+        refuse_existing(out, force, (data,))
     kind: Kind = "regression" if regression else "classification"
     metric = "r2_os" if regression else "delta_auprc"
     on = pick_device(device)

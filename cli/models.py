@@ -19,7 +19,11 @@ def models(
 
     if card is not None:
         folder = find_checkpoint(card)
-        text = (folder / "card.md").read_text(encoding="utf-8") if (folder / "card.md").is_file() else ""
+        text = (
+            (folder / "card.md").read_text(encoding="utf-8", errors="replace")
+            if (folder / "card.md").is_file()
+            else ""
+        )
         if json:
             render.json_object({"name": folder.name, "card": text})
         else:

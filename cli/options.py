@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
@@ -26,6 +27,10 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 SmilesColumn = Annotated[str | None, typer.Option(help="Column of the structures.")]
+ExcelSafe = Annotated[
+    bool,
+    typer.Option("--excel-safe", help="A ' in front of cells that a spreadsheet would run (.csv, .tsv)."),
+]
 TrustInput = Annotated[bool, typer.Option("--trust-input", help="Accept gzip that unpacks to a huge file.")]
 
 # How an assay is read, where the reader would find something else: by name in `read_assay`.
@@ -112,9 +117,11 @@ def as_file_name(text: str) -> str:
     return re.sub(r"[^\w+-]+", "_", text).strip("_") or "assay"
 
 
-def refuse_existing(out: Path, force: bool) -> None:
-    """Raises RefusedError where the output exists, before any work is done."""
+def refuse_existing(out: Path, force: bool, inputs: Iterable[str | Path | None] = ()) -> None:
+    """Raises RefusedError where the output exists, or is read, before any work is done."""
     from molmeta.errors import RefusedError
+    from molmeta.files import refuse_inputs
 
-    if out.exists() and not force:
+    refuse_inputs(out, (one for one in inputs if one is not None))
+    if os.path.exists(out) and not force:
         raise RefusedError(f"{out} exists; give another --out, or --force to overwrite it")

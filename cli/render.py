@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Control characters (escape codes among them) in names and cells must not reach the terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Nor those that turn the direction of text, or end a line that is none; half characters cannot be printed.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 Cell = str | int | float | None
 
@@ -116,13 +119,22 @@ def text(value: Cell) -> str:
 
 def json_object(content: Mapping[str, Any]) -> None:
     """The one JSON object of a command under --json. What is not finite becomes null."""
-    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(_json(content, indent=1) + "\n")
 
 
 def json_line(content: Mapping[str, Any]) -> None:
     """A JSON object on a line of its own, for who reads while the command runs."""
-    sys.stdout.write(json.dumps(_jsonable(content), ensure_ascii=False) + "\n")
+    sys.stdout.write(_json(content) + "\n")
     sys.stdout.flush()
+
+
+def _json(content: Mapping[str, Any], indent: int | None = None) -> str:
+    text = json.dumps(_jsonable(content), ensure_ascii=False, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:  # a locale with few letters, or a file name that is no text
+        text = json.dumps(_jsonable(content), indent=indent)
+    return text
 
 
 def _jsonable(value: Any) -> Any:

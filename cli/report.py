@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import render
-from .options import Device, Force, Json, as_file_name
+from .options import Device, Force, Json, as_file_name, refuse_existing
 
 if TYPE_CHECKING:
     from molmeta.predictor import Predictor
@@ -39,6 +39,7 @@ def report(
 
     predictor = load(model, device=device)
     out = out or Path(as_file_name(predictor.name) + ".html")
+    refuse_existing(out, force, (model, library))
     write(predictor, out, library, n, workers, force)
     if json:
         render.json_object({"path": str(out), "bytes": out.stat().st_size, "library": library})

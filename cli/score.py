@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +14,9 @@ import typer
 from molmeta.wording import counted
 
 from . import render
-from .options import Device, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
+from .options import Device, ExcelSafe, Force, Json, SmilesColumn, TrustInput, as_file_name, refuse_existing
 from .reinvent import answer, refuse_others
+from .stopping import last_words
 
 if TYPE_CHECKING:
     import torch
@@ -87,6 +87,7 @@ def score(
         bool,
         typer.Option("--reinvent", help="SMILES on stdin, JSON on stdout: REINVENT 4's ExternalProcess."),
     ] = False,
+    excel_safe: ExcelSafe = False,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     device: Device = "auto",
@@ -128,13 +129,14 @@ def score(
         return
     out = out or _default_out(libraries, [predictor.name for predictor in predictors])
     name = Path(libraries[0]).name if len(libraries) == 1 else f"{len(libraries)} libraries"
-    with _resume_line(out), render.meter(f"scoring {name}") as show:
+    with last_words(lambda: _resume_line(out)), render.meter(f"scoring {name}") as show:
         options: dict[str, Any] = {
             "engine": _engine(engine, workers, ray_address),
             "resume": resume,
             "force": force,
             "columns": chosen,
             "precision": _precision(precision),
+            "excel_safe": excel_safe,
             "smiles_column": smiles_column,
             "trusted": trust_input,
             "progress": lambda now: show(now.rows, now.rejected, now.share),
@@ -165,14 +167,21 @@ def show_report(report: ScoreReport, say: Callable[[str], None]) -> None:
     if report.picked is not None:
         say(f"The best {report.picked} of these scored by the second model, and written")
     if report.formulas:
-        start = "cell starts" if report.formulas == 1 else "cells start"
-        say(f"Warning: {report.formulas} {start} like a formula; a spreadsheet may run such text")
+        say(about_formulas(report.formulas, report.excel_safe))
     if report.path != "-" and report.best:
         _show_best(report.best, report.copies)
     if report.complete:
         say(f"Complete: {report.path} is of this very run; nothing was left to do")
     else:
         say(f"Wrote {'stdout' if report.path == '-' else report.path} in {report.seconds:.1f} s")
+
+
+def about_formulas(count: int, excel_safe: bool) -> str:
+    """What becomes of cells that a spreadsheet would run."""
+    found = "1 cell starts" if count == 1 else f"{count} cells start"
+    if excel_safe:
+        return f"{found} like a formula: written with a ' in front (--excel-safe)"
+    return f"Warning: {found} like a formula; a spreadsheet may run such text (--excel-safe prevents it)"
 
 
 def _precision(name: str) -> torch.dtype:
@@ -199,17 +208,12 @@ def _engine(name: str, workers: int | None, address: str | None) -> Engine:
     return Local(cores() if workers is None else workers)
 
 
-@contextmanager
-def _resume_line(out: str) -> Iterator[None]:
-    """Where a signal ends the run, says how it goes on."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if Path(out + ".parts").exists():
-            words = [word for word in sys.argv[1:] if word != "--resume"]
-            render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
-            render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
-        raise
+def _resume_line(out: str) -> None:
+    """Says how a run that was stopped goes on."""
+    if Path(out + ".parts").exists():
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        render.note(f"Stopped. What is done stays in {out}.parts; to go on:")
+        render.note("  " + shlex.join(["molmeta", *words, "--resume"]))
 
 
 def _show_best(best: Sequence[dict[str, Any]], copies: Sequence[int]) -> None:

@@ -11,7 +11,18 @@ import typer
 from molmeta.wording import counted
 
 from . import render
-from .options import Device, Force, Json, Seed, SmilesColumn, TrustInput, as_file_name, refuse_existing
+from .options import (
+    Device,
+    ExcelSafe,
+    Force,
+    Json,
+    Seed,
+    SmilesColumn,
+    TrustInput,
+    as_file_name,
+    refuse_existing,
+)  # fmt: skip
+from .score import about_formulas
 
 if TYPE_CHECKING:
     from molmeta.suggest.suggestions import Suggestions
@@ -62,6 +73,7 @@ def suggest(
         int | None,
         typer.Option(min=0, help="Processes that read structures; default one a core, 0 for none."),
     ] = None,
+    excel_safe: ExcelSafe = False,
     smiles_column: SmilesColumn = None,
     trust_input: TrustInput = False,
     seed: Seed = 0,
@@ -83,13 +95,13 @@ def suggest(
     if json and out == "-":
         raise ConfigError("--json and -o - both write to stdout; give the table a file")
     if out is not None and out != "-":
-        refuse_existing(Path(out), force)
+        refuse_existing(Path(out), force, library)
     predictor = load(model, device=device)
     if out is None:
         name = "stdin" if library[0] == "-" else Path(library[0]).name
         stem = as_file_name(Path(name.removesuffix(".gz")).stem)
         out = f"{stem}.{as_file_name(predictor.name)}.next.csv"
-        refuse_existing(Path(out), force)
+        refuse_existing(Path(out), force, library)
     with render.meter(f"reading {library[0]}") as show:
         found = find(
             predictor,
@@ -110,15 +122,23 @@ def suggest(
             progress=show,
         )
     if out == "-":
-        sys.stdout.buffer.write(found.encoded())
+        sys.stdout.buffer.write(found.encoded(excel_safe=excel_safe))
         return
-    found.write(out, force=force)
+    found.write(out, force=force, excel_safe=excel_safe)
     if json:
         told = ("acquisition", "candidates", "cost", "read", "left_out", "rejected", "notes", "seconds")
-        picks = found.table.to_dict("records")
-        render.json_object({"path": out, **{name: getattr(found, name) for name in told}, "picks": picks})
+        render.json_object(
+            {
+                "path": out,
+                "formulas": found.formulas,
+                **{name: getattr(found, name) for name in told},
+                "picks": found.records,
+            }
+        )
         return
     _show(found, n, out)
+    if found.formulas:
+        render.line(about_formulas(found.formulas, excel_safe))
 
 
 def _show(found: Suggestions, n: int, out: str) -> None:

@@ -44,7 +44,7 @@ def update(
     ones were: same columns if they are there, same scale, same treatment of replicates. The verdict is
     left out unless it is asked for.
     """
-    from molmeta import bundle, loading, updating
+    from molmeta import loading, unbundle, updating
 
     if out is not None:
         refuse_existing(out, force)
@@ -58,7 +58,7 @@ def update(
         _refuse_changed(model, before)
     # A link stays one: what it leads to is replaced.
     path = Path(os.path.realpath(model)) if out is None else out
-    found.save(path, force=force or out is None, reference_only=bundle.is_reference(model))
+    found.save(path, force=force or out is None, reference_only=unbundle.is_reference(model))
     if json:
         render.json_object(asdict(found.report) | {"path": str(out or model)})
         return

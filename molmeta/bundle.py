@@ -2,7 +2,8 @@
 
 Tensors are the weights that the model uses (`learner.*`) and `state`, a JSON text as bytes; the header
 names the format and the sha256 of everything behind it. With `reference_only` the weights stay out, and
-the state names the checkpoint and its sha256 instead.
+the state names the checkpoint and its sha256 instead. A private model has features of its compounds
+(`compounds.*`) in place of their structures in the state.
 """
 
 from __future__ import annotations
@@ -22,22 +23,21 @@ from safetensors.torch import save
 from torch import Tensor
 
 from molmeta.checkpoint import (
-    CONFIG,
-    build_learner,
     find_checkpoint,
     learner_config,
     learner_tensors,
-    load_checkpoint,
-    parse_tensors,
+    read_config,
     says_conformity,
 )
-from molmeta.errors import CheckpointError, RefusedError
+from molmeta.errors import RefusedError, ResourceError
 from molmeta.files import write_whole
 from molmeta.learner import Learner
 
 SUFFIX = ".molmeta"
-FORMAT = 1
-_WEIGHTS, _STATE, _HEADER = "learner.", "state", "molmeta"
+# 2 is that of private models, which keep tensors of compounds; all others are of format 1.
+FORMAT, _OPEN = 2, 1
+WEIGHTS, COMPOUNDS, STATE, HEADER = "learner.", "compounds.", "state", "molmeta"
+MOST_STATE = 2**28  # bytes of JSON; a million rows have that much
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,17 @@ class Origin:
     def of(cls, model: str | Path) -> Origin:
         """Raises CheckpointError where there is no such checkpoint."""
         folder = find_checkpoint(model)
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return cls(str(model), str(config["sha256"]))
+        return cls(str(model), str(read_config(folder)["sha256"]))
 
 
 def write_bundle(
-    path: Path, learner: Learner, heads: list[str], state: Mapping[str, Any], *, force: bool = False
+    path: Path,
+    learner: Learner,
+    heads: list[str],
+    state: Mapping[str, Any],
+    compounds: Mapping[str, Tensor] | None = None,
+    *,
+    force: bool = False,
 ) -> None:
     """Writes a bundle with the weights of the encoder and of `heads`, and what is known of earlier assays.
 
@@ -72,6 +77,8 @@ def write_bundle(
     ----------
     state : mapping
         Plain JSON.
+    compounds : mapping of str to Tensor or None
+        Features of labelled compounds, of a private model.
     force : bool
         Replace a file that is there.
 
@@ -88,60 +95,30 @@ def write_bundle(
     left = [name for name in learner.heads if name not in heads]
     others = tuple(f"{part}.{name}." for name in left for part in ("heads", "last_layers"))
     tensors = {
-        _WEIGHTS + key: value
+        WEIGHTS + key: value
         for key, value in learner_tensors(learner).items()
         if not key.startswith(others) and (usual or not says_conformity(key))
     }
-    _write(path, tensors, {**state, "learner": config, "name": learner.name}, force)
+    _write(path, tensors, compounds, {**state, "learner": config, "name": learner.name}, force)
 
 
-def write_reference(path: Path, origin: Origin, state: Mapping[str, Any], *, force: bool = False) -> None:
+def write_reference(
+    path: Path,
+    origin: Origin,
+    state: Mapping[str, Any],
+    compounds: Mapping[str, Tensor] | None = None,
+    *,
+    force: bool = False,
+) -> None:
     """Writes a bundle that names its checkpoint and holds no weights; raises as `write_bundle`."""
-    _write(path, {}, {**state, "origin": {"model": origin.model, "sha256": origin.sha256}}, force)
-
-
-def read_bundle(path: Path) -> tuple[Learner, dict[str, Any]]:
-    """Learner (on the CPU, in evaluation mode) and state of a bundle.
-
-    Raises
-    ------
-    CheckpointError
-        No such file, damaged, not a bundle, of a newer format, with tensors that do not fit, or a
-        reference to a checkpoint that is missing or has changed.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    tensors = parse_tensors(data, str(path))
-    try:
-        _check_header(data, path)
-        state = json.loads(bytes(tensors.pop(_STATE).numpy()))
-        reference = state.pop("origin", None)
-        if reference is not None:
-            return _referenced(Origin(**reference), path), state
-        weights = {key.removeprefix(_WEIGHTS): value for key, value in tensors.items()}
-        config = state.pop("learner")
-        order = config.pop("order", list(config["heads"]))
-        config["heads"] = {name: config["heads"][name] for name in order}
-        return build_learner(config, weights, str(state.pop("name"))), state
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path} is not a complete molmeta model: {error!r}; adapt again") from error
+    named = {"model": origin.model, "sha256": origin.sha256}
+    _write(path, {}, compounds, {**state, "origin": named}, force)
 
 
 def versions() -> dict[str, str]:
     """Of what a model was made with."""
     found = {name: version(name) for name in ("molmeta", "torch", "rdkit")}
     return found | {"python": platform.python_version()}
-
-
-def is_reference(path: Path) -> bool:
-    """Whether the bundle at a path, which can be read, names its checkpoint in place of weights."""
-    with path.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return not any(str(key).startswith(_WEIGHTS) for key in header)
 
 
 def rounded(learner: Learner) -> Learner:
@@ -152,16 +129,28 @@ def rounded(learner: Learner) -> Learner:
     return twin
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any], force: bool) -> None:
+def _write(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    compounds: Mapping[str, Tensor] | None,
+    state: Mapping[str, Any],
+    force: bool,
+) -> None:
     if path.exists() and not force:
         raise RefusedError(f"{path} exists; give another name, or --force to replace it")
     if not path.parent.is_dir():
         raise RefusedError(f"{path.parent} is not a folder; create it first, or give another path")
-    text = json.dumps(state, ensure_ascii=False, allow_nan=False, sort_keys=True)
-    payload = {**tensors, _STATE: torch.frombuffer(bytearray(_encode(text)), dtype=torch.uint8)}
+    text = _encode(json.dumps(state, ensure_ascii=False, allow_nan=False, sort_keys=True))
+    if len(text) > MOST_STATE:
+        raise ResourceError(
+            f"the rows of this assay take {len(text):,} bytes in a model, which holds {MOST_STATE:,}; "
+            "adapt to fewer rows"
+        )
+    hidden = {COMPOUNDS + key: value for key, value in (compounds or {}).items()}
+    payload = {**tensors, **hidden, STATE: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
     # One entry: safetensors writes several in no fixed order, and equal models shall be equal files.
-    header = json.dumps({"format": FORMAT, "sha256": _digest(save(payload))})
-    write_whole(path, save(payload, metadata={_HEADER: header}))
+    header = json.dumps({"format": FORMAT if hidden else _OPEN, "sha256": _digest(save(payload))})
+    write_whole(path, save(payload, metadata={HEADER: header}))
 
 
 def _encode(text: str) -> bytes:
@@ -169,35 +158,6 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _check_header(data: bytes, path: Path) -> None:
-    size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    if _HEADER not in metadata:
-        raise CheckpointError(f"{path} holds tensors but is no adapted model; make one with `molmeta adapt`")
-    header = json.loads(metadata[_HEADER])
-    if int(header["format"]) > FORMAT:
-        raise CheckpointError(
-            f"{path} has format {int(header['format'])}, this molmeta reads up to {FORMAT}; upgrade molmeta"
-        )
-    if header["sha256"] != _digest(data):
-        raise CheckpointError(f"{path} is damaged: its sha256 does not match; copy it again, or adapt again")
-
-
 def _digest(data: bytes) -> str:
     """sha256 of what follows the header of a safetensors file."""
     return hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
-
-
-def _referenced(origin: Origin, path: Path) -> Learner:
-    try:
-        found = Origin.of(origin.model)
-    except CheckpointError as error:
-        raise CheckpointError(
-            f"{path} was saved without weights, and needs its checkpoint: {error}"
-        ) from error
-    if found.sha256 != origin.sha256:
-        raise CheckpointError(
-            f"{path} came from a '{origin.model}' with sha256 {origin.sha256[:12]}..., but the one here "
-            f"has {found.sha256[:12]}...; install that version, or adapt again"
-        )
-    return load_checkpoint(origin.model)

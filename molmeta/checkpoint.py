@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from molmeta.atlas import Atlas
-from molmeta.conformity import POINTS, Conformity
-from molmeta.errors import CheckpointError, ConfigError
+from molmeta.blueprint import CONFORMITY, SEEN, SKETCHES, build, check_tables
+from molmeta.conformity import Conformity
+from molmeta.errors import CheckpointError
 from molmeta.files import write_whole
 from molmeta.learner import Learner
+from molmeta.stored import kind_of_file, parse_json, read_json, shown
+from molmeta.tensorfile import TensorFile
 
 FORMAT = 1
 CONFIG, WEIGHTS, ATLAS = "config.json", "weights.safetensors", "atlas.safetensors"
-_HEADER_LIMIT = 2**20  # bytes; an honest header of these models has a few kB
-_SEEN, _SKETCHES, _CONFORMITY = "seen", "sketches", "conformity."
 
 
 def shipped() -> dict[str, Path]:
@@ -50,12 +50,14 @@ def find_checkpoint(name: str | Path) -> Path:
     if matches:
         return known[matches[0]]
     folder = Path(name)
-    if (folder / CONFIG).is_file():
-        return folder
-    raise CheckpointError(
-        f"no model '{name}': it is neither a folder with a {CONFIG} nor a shipped model "
-        f"({', '.join(known) or 'none is shipped'})"
-    )
+    try:
+        if (folder / CONFIG).is_file() or (folder / CONFIG).is_symlink():
+            return folder
+        kind = (kind_of_file(folder) or "a file") if folder.is_file() else ""
+    except OSError as error:
+        raise CheckpointError(f"no model '{shown(name, 300)}': {error.strerror or error}") from error
+    what = f"it is {kind}" if kind else f"it is neither a folder with a {CONFIG} nor a shipped model"
+    raise CheckpointError(f"no model '{shown(name, 300)}': {what} (shipped: {', '.join(known) or 'none'})")
 
 
 def load_checkpoint(name: str | Path) -> Learner:
@@ -64,46 +66,40 @@ def load_checkpoint(name: str | Path) -> Learner:
     Raises
     ------
     CheckpointError
-        Missing, damaged (sha256), of a newer format, or with tensors that do not fit.
+        Missing, damaged (sha256), of a newer format, or with tensors that do not fit; found before anything
+        of the size that the config asks for is allocated.
     """
     folder = find_checkpoint(name)
-    config = _read_config(folder / CONFIG)
-    data = (folder / WEIGHTS).read_bytes() if (folder / WEIGHTS).is_file() else b""
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != config["sha256"]:
-        raise CheckpointError(
-            f"{folder / WEIGHTS} is damaged or was exchanged: its sha256 is {digest[:12]}..., "
-            f"{CONFIG} says {str(config['sha256'])[:12]}...; install or download the model again"
-        )
-    return build_learner(config, parse_tensors(data, str(folder / WEIGHTS)), folder.name)
+    config = read_config(folder)
+    path = folder / WEIGHTS
+    if not path.exists() and not path.is_symlink():
+        raise CheckpointError(f"{folder} has no {WEIGHTS}{_instead(folder)}")
+    file = TensorFile.open(path, links=_is_shipped(folder))
+    learner = build(config, file.entries, folder.name)
+    _check_digest(file, str(config["sha256"]))
+    learner.info = dict(config.get("info", {}))
+    return fill(learner, file.tensors(), folder.name)
 
 
-def build_learner(config: Mapping[str, Any], tensors: Mapping[str, Tensor], name: str) -> Learner:
-    """A learner out of its config and its tensors; names and shapes must be exactly those expected."""
-    try:
-        learner = Learner(config["encoder"], config["heads"], config.get("last_layers", ()))
-    except (ConfigError, KeyError) as error:
-        raise CheckpointError(f"{name}: this version of molmeta cannot build it ({error})") from error
+def fill(learner: Learner, tensors: Mapping[str, Tensor], name: str) -> Learner:
+    """Gives a learner that was built for them (`molmeta.blueprint`) its tensors and its name.
+
+    Raises
+    ------
+    CheckpointError
+        A tensor is not finite, or a table of compounds contradicts itself.
+    """
     tensors = dict(tensors)
-    learner.seen = tensors.pop(_SEEN, learner.seen)
-    learner.sketches = tensors.pop(_SKETCHES, learner.sketches)
-    learner.conformity = _read_conformity(tensors, name)
-    expected = learner.state_dict()
-    missing, extra = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-    if missing or extra:
-        raise CheckpointError(
-            f"{name}: tensors do not fit: missing {sorted(missing)[:3]}, unexpected {sorted(extra)[:3]}"
-        )
-    free = learner.tables
     for key, value in tensors.items():
-        first = 1 if key in free else 0  # how many compounds a table has, only the training knows
-        if value.shape[first:] != expected[key].shape[first:] or not value.isfinite().all():
-            raise CheckpointError(
-                f"{name}: tensor {key} is {tuple(value.shape)} or not finite; "
-                f"expected finite {tuple(expected[key].shape)}"
-            )
+        if not value.isfinite().all():
+            raise CheckpointError(f"{name}: the tensor {key} is not finite; install the model again")
+    learner.seen = tensors.pop(SEEN, learner.seen)
+    learner.sketches = tensors.pop(SKETCHES, learner.sketches)
+    learner.conformity = _conformity(tensors)
+    expected = learner.state_dict()
     learner.load_state_dict({key: value.to(expected[key].dtype) for key, value in tensors.items()})
-    learner.name, learner.info = name, dict(config.get("info", {}))
+    check_tables(learner, name)
+    learner.name = name
     return learner.eval()
 
 
@@ -114,35 +110,30 @@ def learner_tensors(learner: Learner, half: bool = True) -> dict[str, Tensor]:
         value = value.detach().cpu().contiguous()
         out[key] = value.half() if half and value.dtype == torch.float32 and value.dim() > 1 else value
     if len(learner.seen):
-        out[_SEEN] = learner.seen
+        out[SEEN] = learner.seen
     if len(learner.sketches):
-        out[_SKETCHES] = learner.sketches
+        out[SKETCHES] = learner.sketches
     if len(learner.conformity.size):
-        out |= {_CONFORMITY + k: torch.from_numpy(v) for k, v in learner.conformity.arrays().items()}
+        out |= {CONFORMITY + k: torch.from_numpy(v) for k, v in learner.conformity.arrays().items()}
     return out
 
 
 def says_conformity(key: str) -> bool:
     """Whether a stored tensor is a table of the conformity of the default head."""
-    return key.startswith(_CONFORMITY)
+    return key.startswith(CONFORMITY)
 
 
-def _read_conformity(tensors: dict[str, Tensor], name: str) -> Conformity:
+def _conformity(tensors: dict[str, Tensor]) -> Conformity:
     """Takes the tables of a conformity out of the tensors, if they are there."""
-    keys = [key for key in tensors if key.startswith(_CONFORMITY)]
+    keys = [key for key in tensors if key.startswith(CONFORMITY)]
     if not keys:
         return Conformity.unknown()
-    tables = {key.removeprefix(_CONFORMITY): tensors.pop(key).float() for key in keys}
-    rows = len(tables.get("size", []))
-    wanted = {k: (rows,) if k == "size" else (rows, POINTS) for k in Conformity.unknown().arrays()}
-    found = {k: tuple(v.shape) for k, v in tables.items()}
-    if wanted != found or not all(v.isfinite().all() for v in tables.values()):
-        raise CheckpointError(f"{name}: the tables of its conformity do not fit; install the model again")
+    tables = {key.removeprefix(CONFORMITY): tensors.pop(key).float() for key in keys}
     return Conformity(**{key: value.numpy() for key, value in tables.items()})
 
 
 def learner_config(learner: Learner) -> dict[str, Any]:
-    """What `build_learner` needs besides the tensors."""
+    """What `molmeta.blueprint.build` needs besides the tensors."""
     return {"format": FORMAT, **learner.spec, "info": learner.info}
 
 
@@ -155,20 +146,16 @@ def load_atlas(name: str | Path) -> Atlas:
         No such checkpoint, it has none, or it is damaged.
     """
     folder = find_checkpoint(name)
-    path, wanted = folder / ATLAS, str(_read_config(folder / CONFIG).get("atlas"))
-    if not path.is_file():
+    path, wanted = folder / ATLAS, str(read_config(folder).get("atlas"))
+    if not path.exists() and not path.is_symlink():
         raise CheckpointError(
             f"the model {folder.name} has no atlas of its training assays; train it again with this version"
         )
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != wanted:
-        raise CheckpointError(f"{path} is damaged or was exchanged; install or download the model again")
-    tensors = parse_tensors(data, str(path))
-    try:
-        index = json.loads(bytes(tensors["index"].numpy()))
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} is no atlas: {error!r}; install the model again") from error
-    return Atlas.of(tensors, index)
+    file = TensorFile.open(path, links=_is_shipped(folder))
+    _check_digest(file, wanted)
+    if file.entries.keys() != {"outputs", "index"} or file.entries["index"].dtype != "U8":
+        raise CheckpointError(f"{path} is no atlas; install the model again")
+    return Atlas.of(file.tensors(), parse_json(file.read("index"), str(path)))
 
 
 def save_checkpoint(folder: Path, learner: Learner, half: bool = True, atlas: Atlas | None = None) -> None:
@@ -185,31 +172,52 @@ def save_checkpoint(folder: Path, learner: Learner, half: bool = True, atlas: At
     write_whole(folder / CONFIG, (json.dumps(config, indent=1) + "\n").encode())
 
 
-def parse_tensors(data: bytes, name: str) -> dict[str, Tensor]:
-    """Tensors of a safetensors file, after a look at the size of its header.
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config of a checkpoint.
 
     Raises
     ------
     CheckpointError
-        Not a safetensors file, truncated, or with an unreasonable header.
+        It is no JSON, not that of a checkpoint, or of a newer format.
     """
-    if len(data) < 8 or int.from_bytes(data[:8], "little") > min(_HEADER_LIMIT, len(data)):
-        raise CheckpointError(f"{name} is no safetensors file, or is cut short ({len(data)} bytes)")
-    try:
-        return load(data)
-    except SafetensorError as error:
-        raise CheckpointError(f"{name} cannot be read as safetensors: {error}") from error
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    path = folder / CONFIG
+    config = read_json(path, links=_is_shipped(folder))
     if not isinstance(config, dict) or not {"format", "encoder", "heads", "sha256"} <= config.keys():
         raise CheckpointError(f"{path} is not the config of a molmeta checkpoint")
-    if config["format"] > FORMAT:
-        raise CheckpointError(
-            f"{path} has format {config['format']}, this molmeta reads up to {FORMAT}; upgrade molmeta"
-        )
+    check_format(config["format"], FORMAT, path)
+    if not isinstance(config.get("info", {}), dict):
+        raise CheckpointError(f"{path} is not the config of a molmeta checkpoint: its info is no object")
     return config
+
+
+def check_format(found: object, newest: int, path: Path) -> None:
+    """Raises CheckpointError where a file is of a format that this molmeta does not read."""
+    if type(found) is not int or found < 1:
+        raise CheckpointError(f"{path} says that its format is {shown(found)}; wanted 1 to {newest}")
+    if found > newest:
+        raise CheckpointError(
+            f"{path} has format {shown(found)}, this molmeta reads up to {newest}; upgrade molmeta"
+        )
+
+
+def _check_digest(file: TensorFile, wanted: str) -> None:
+    digest = file.sha256(whole=True)
+    if digest != wanted:
+        raise CheckpointError(
+            f"{file.path} is damaged or was exchanged: its sha256 is {digest[:12]}..., "
+            f"{CONFIG} says {shown(wanted)[:12]}...; install or download the model again"
+        )
+
+
+def _is_shipped(folder: Path) -> bool:
+    """Whether a folder is that of a shipped model: installers may link their files, others may not."""
+    return folder in shipped().values()
+
+
+def _instead(folder: Path) -> str:
+    """What a folder without weights has in their place, for a message."""
+    for path in sorted(folder.glob("*.*"))[:100]:
+        if path.suffix in (".pt", ".pth", ".bin", ".ckpt", ".pkl") and path.is_file():
+            kind = kind_of_file(path) or "a file of another program"
+            return f"; {shown(path.name)} is {kind}, and is not read"
+    return "; install or download the model again"

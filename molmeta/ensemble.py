@@ -133,15 +133,31 @@ def only_default(ensemble: Ensemble) -> Ensemble:
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else the CPU; raises ConfigError where the device is not there."""
+    """ "auto" is CUDA where there is one, else the CPU.
+
+    There are no others: heads compute in float64, which MPS has not, and CUDA is what they are tested on.
+
+    Raises
+    ------
+    ConfigError
+        No such device, here or at all.
+    """
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if count else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(f"unknown device '{name}'; give auto, cpu, cuda or cuda:0") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type == "cpu":
+        return torch.device("cpu")  # cpu:3 is no other one
+    if device.type != "cuda":
+        reason = "has no float64, which molmeta computes in" if device.type == "mps" else "is not supported"
+        raise ConfigError(f"device '{name}' {reason}; give auto, cpu, cuda or cuda:0")
+    if not count:
         raise ConfigError(f"device '{name}' was asked for, but no CUDA device is available; give cpu or auto")
+    if (device.index or 0) >= count:
+        raise ConfigError(f"device '{name}' was asked for, but the last one here is cuda:{count - 1}")
     return device
 
 

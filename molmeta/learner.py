@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,10 @@ from molmeta.errors import ConfigError
 from molmeta.heads import build_head
 from molmeta.heads.base import Head
 from molmeta.heads.evidence.lookup import Table
+
+if hasattr(os, "register_at_fork"):
+    # OpenMP waits for ever for its threads in a process that is forked, where they are not.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 class Learner(nn.Module):

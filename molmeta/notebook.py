@@ -38,7 +38,8 @@ def card(report: AdaptReport, support: Support, heading: str = "molmeta") -> str
     lines += [f"Verdict: {escaped(verdict)}"] if report.n else map(escaped, report.notes)
     lines += [f"Warning: {escaped(warning)}" for warning in report.warnings]
     text = "".join(f"<div>{line}</div>" for line in lines)
-    figures = "".join(_figure(support, i) for i in _both_ends(support))
+    drawn = () if support.is_hidden else _both_ends(support)
+    figures = "".join(_figure(support, i) for i in drawn)
     return f'<div style="{_BOX}">{text}{figures and f"<div>{figures}</div>"}</div>'
 
 

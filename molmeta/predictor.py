@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rdkit import Chem
 from scipy.special import logit
 
 from molmeta.adaptreport import AdaptReport
-from molmeta.bundle import Origin, versions, write_bundle, write_reference
+from molmeta.bundle import Origin
 from molmeta.calibration import Conformal, Platt
 from molmeta.chem.batch import MolBatch
 from molmeta.chem.rows import Rows, read_rows
@@ -27,10 +27,12 @@ from molmeta.data.given import structures_of
 from molmeta.data.support import Support
 from molmeta.domain import Domain
 from molmeta.ensemble import Ensemble
-from molmeta.errors import ConfigError, NotEnoughData, RefusedError
+from molmeta.errors import ConfigError, NotEnoughData
 from molmeta.heads.base import Conditioned
 from molmeta.prediction import Prediction
+from molmeta.private import Hidden, hide
 from molmeta.recipe import Recipe
+from molmeta.saving import save
 from molmeta.sheet import Sheet, columns_of
 
 CHUNK = 4096
@@ -50,7 +52,9 @@ class Predictor:
     origin : Origin or None
         The checkpoint; None where the model came from no checkpoint or was fine-tuned.
     recipe : Recipe or None
-        How it was made, for `molmeta.update`; None where an earlier molmeta wrote it.
+        How it was made, for `molmeta.update`; None where it is private, or an earlier molmeta wrote it.
+    hidden : Hidden or None
+        Of a private model, what it keeps of its compounds in place of their structures.
     """
 
     ensemble: Ensemble
@@ -60,6 +64,7 @@ class Predictor:
     report: AdaptReport
     origin: Origin | None = None
     recipe: Recipe | None = None
+    hidden: Hidden | None = None
 
     def __repr__(self) -> str:
         return f"<Predictor of {self.report.assay}: {self.report.model}, {self.report.n} compounds>"
@@ -77,12 +82,11 @@ class Predictor:
     @cached_property
     def known(self) -> NDArray[np.int32] | None:
         """Sorted sketches int32[k] of labelled compounds and of those in tables of heads; None if unknown."""
-        own = sketches(self.labelled.mols.need("counts"))
+        own, others = sketches(self.labelled.mols.need("counts")), self.ensemble.learner.sketches
         if "identity" in self.needs:
-            learner = self.ensemble.learner
-            if not len(learner.sketches):
+            if not len(others):
                 return None
-            own = torch.cat([own, learner.sketches])
+            own = torch.cat([own, others])
         return np.unique(own.numpy())
 
     @property
@@ -166,8 +170,7 @@ class Predictor:
             What `ensemble.prepare` made of `rows.mols`, if that was done.
         """
         mols = self.ensemble.prepare(rows.mols) if prepared is None else prepared
-        wanted = [name for name in self.columns if columns is None or name in columns]
-        return Sheet(self, rows, mols).frame(wanted)
+        return Sheet(self, rows, mols).frame([n for n in self.columns if columns is None or n in columns])
 
     def save(self, path: str | Path, *, force: bool = False, reference_only: bool = False) -> None:
         """Writes the model into one `.molmeta` file, which appears whole or not at all.
@@ -184,27 +187,18 @@ class Predictor:
         RefusedError
             The file exists, or there is no checkpoint to refer to.
         """
-        state = {
-            "support": asdict(self.support),
-            "calibration": asdict(self.calibration),
-            "domain": asdict(self.domain),
-            "report": asdict(self.report),
-            "weights": self.ensemble.weights,
-            "versions": versions(),
-            "source": self.origin and asdict(self.origin),
-            "recipe": self.recipe and asdict(self.recipe),
-        }
-        if not reference_only:
-            learner = self.ensemble.learner
-            heads = self.recipe.heads(learner) if self.recipe else list(self.ensemble.weights)
-            write_bundle(Path(path), learner, heads, state, force=force)
-        elif self.origin is None:
-            raise RefusedError(
-                "this model was fine-tuned or comes from no checkpoint, so that there is none to refer to; "
-                "save it with its weights (without --reference-only)"
-            )
-        else:
-            write_reference(Path(path), self.origin, state, force=force)
+        save(self, Path(path), force=force, reference_only=reference_only)
+
+    def as_private(self) -> Predictor:
+        """The same model with fingerprints in place of structures and names (`molmeta.private`).
+
+        It predicts the same numbers; `mm_nearest` names rows of the assay; no rows can be added to it.
+        Raises what `molmeta.private.hide` raises.
+        """
+        if self.hidden is not None:
+            return self
+        support, report, hidden = hide(self.ensemble, self.support, self.report, self.labelled.mols)
+        return replace(self, support=support, report=report, hidden=hidden, recipe=None)
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it."""
@@ -219,8 +213,10 @@ class Predictor:
     @cached_property
     def labelled(self) -> Labelled:
         """The support set with its features and embedding, on the device of the model."""
+        if self.hidden is not None:
+            return self.support.labelled((), self.hidden.mols).to(self.ensemble.device)
         bare = self.support.labelled(self.needs).to(self.ensemble.device)
-        return Labelled(self.ensemble.prepare(bare.mols), bare.y, bare.relation, bare.target)
+        return replace(bare, mols=self.ensemble.prepare(bare.mols))
 
     @cached_property
     def conditioned(self) -> Conditioned:
@@ -228,8 +224,10 @@ class Predictor:
         return self.ensemble.condition(self.labelled)
 
     @cached_property
-    def places(self) -> dict[str, int]:
+    def places(self) -> Mapping[str, int]:
         """Position in the support set of its compounds, by canonical SMILES."""
+        if self.hidden is not None:
+            return self.hidden.places
         return {smiles: i for i, smiles in enumerate(self.support.smiles)}
 
     @cached_property
@@ -246,5 +244,7 @@ class Predictor:
                 predict = self.ensemble.condition(self.labelled.select(rest))
                 self._left_out[i] = predict(self.labelled.mols.select(own))
             except NotEnoughData:
-                self._left_out[i] = None
+                # A hidden compound may have a salted identity, which it has in no other batch.
+                same = None if self.hidden is None else self.conditioned(self.labelled.mols.select(own))
+                self._left_out[i] = same
         return self._left_out[i]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -55,7 +55,7 @@ class Adapted(Protocol):
     @property
     def labelled(self) -> Labelled: ...
     @property
-    def places(self) -> dict[str, int]: ...
+    def places(self) -> Mapping[str, int]: ...
     @property
     def conditioned(self) -> Conditioned: ...
     def without(self, i: int) -> Prediction | None: ...

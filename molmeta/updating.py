@@ -103,6 +103,11 @@ def _remember(predictor: Predictor) -> tuple[Recipe, Learner, list[str]]:
             f"{predictor.name} is a prior without measured compounds, to which none can be added; "
             "make a model of the rows with `molmeta adapt`"
         )
+    if predictor.hidden is not None:
+        raise RefusedError(
+            f"{predictor.name} is private: it keeps no rows, to which others could be added; update the "
+            "model that it was made from, and make a private one again"
+        )
     recipe = predictor.recipe
     if recipe is None:
         recipe, lost = _guess(predictor)

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+# Where tests run beside each other, each has one thread: together they would be slower with more.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell has what it starts in the background ignore Ctrl-C, and children inherit that; some tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[1]
 # A module imports only from its own package and from what stands before it. The shipped assays and models
 # are folders of files, which need nothing but the errors.
 ORDER = (
-    "errors", "wording", "files", "assays", "models", "units", "prediction", "chem", "data", "encoders",
-    "heads", "atlas", "conformity", "learner", "checkpoint", "bundle", "metrics", "crossvalidation",
-    "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
-    "adaptreport", "recipe", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "training",
-    "scoring", "suggest", "pages", "report", "serve",
+    "errors", "wording", "files", "stored", "tensorfile", "assays", "models", "units", "prediction", "chem",
+    "data", "encoders", "heads", "atlas", "conformity", "learner", "blueprint", "checkpoint", "bundle",
+    "unbundle", "metrics", "crossvalidation", "calibration", "doctor", "domain", "resampling",
+    "learningcurve", "verdict", "doubts", "ensemble", "adaptreport", "private", "recipe", "saving", "sheet",
+    "drawing", "notebook", "predictor", "explain", "loading", "fitting", "adaptation", "updating",
+    "zeroshot", "estimators", "scores", "evaluation", "summary", "training", "scoring", "suggest", "pages",
+    "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

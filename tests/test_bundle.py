@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from molmeta.bundle import Origin, read_bundle, rounded, write_bundle, write_reference
+from molmeta.bundle import Origin, rounded, write_bundle, write_reference
 from molmeta.checkpoint import save_checkpoint
 from molmeta.errors import CheckpointError, RefusedError
 from molmeta.learner import Learner
+from molmeta.unbundle import read_bundle
 
 STATE = {"note": "Ångström", "values": [0.1, -3.5]}
 
@@ -30,7 +31,8 @@ def file(learner: Learner, tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(file: Path, learner: Learner):
-    found, state = read_bundle(file)
+    bundle = read_bundle(file)
+    found, state = bundle.learner, bundle.state
     assert state == STATE
     assert list(found.heads) == ["evidence"]
     expected = rounded(learner).state_dict()
@@ -55,7 +57,7 @@ def test_nothing_is_overwritten_unasked(file: Path, learner: Learner):
         write_bundle(file, learner, ["evidence"], {})
     assert file.read_bytes() == before
     write_bundle(file, learner, ["evidence"], {"other": 1}, force=True)
-    assert read_bundle(file)[1] == {"other": 1}
+    assert read_bundle(file).state == {"other": 1}
     assert [f.name for f in file.parent.iterdir()] == [file.name]
 
 
@@ -151,7 +153,8 @@ def test_a_reference_needs_the_same_checkpoint(learner: Learner, tmp_path: Path)
     save_checkpoint(folder, learner)
     origin = Origin.of(folder)
     write_reference(tmp_path / "a.molmeta", origin, STATE)
-    found, state = read_bundle(tmp_path / "a.molmeta")
+    bundle = read_bundle(tmp_path / "a.molmeta")
+    found, state = bundle.learner, bundle.state
     assert state == STATE
     assert (tmp_path / "a.molmeta").stat().st_size < 2000
     assert torch.equal(

@@ -20,7 +20,6 @@ from safetensors.torch import load as load_tensors
 from molmeta import assays
 from molmeta.adaptation import adapt
 from molmeta.adaptreport import Change
-from molmeta.bundle import is_reference
 from molmeta.checkpoint import save_checkpoint
 from molmeta.conformity import Conformity
 from molmeta.data.table import read_assay
@@ -28,6 +27,7 @@ from molmeta.errors import CheckpointError, ConfigError, InputError, MolmetaErro
 from molmeta.learner import Learner
 from molmeta.loading import load
 from molmeta.predictor import Predictor
+from molmeta.unbundle import is_reference
 from molmeta.updating import update
 
 QUERIES = ["CCO", "c1ccccc1O", "CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "C1CC", "FC(F)(F)c1ccccc1"]

@@ -31,6 +31,7 @@ REASONS = {
 MAX_CHARACTERS = 2000
 # RDKit's aromaticity search takes seconds from 30 fused rings on, days at 60. FS-Mol has 15 at most.
 MAX_RINGS = 24
+_SHOWN = 40  # characters of an atom in a message
 
 _EMPTY = frozenset(
     ["", "-", "--", ".", "?", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "nil", "nat", "missing"]
@@ -47,6 +48,7 @@ _TOKENS = re.compile(r"(?:Cl|Br|[BCNOPSFIbcnops]|\[[^\[\]]*\]|[0-9%=#$:/\\()~*@+
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _RING_LABEL = re.compile(r"%\(\d+\)|%\d\d|\d")
 _BRACKET = re.compile(r"\[([^\[\]]*)\]")
+_STEREO_CLASS = re.compile(r"@(?:TH|AL|SP|TB|OH)\d*")
 _R_GROUP = re.compile(r"R\d*|[AQXMLG]\d*")
 _MOLBLOCK = re.compile(r"V[23]000|M  END")
 _CXSMILES = re.compile(r"([^\s|]+)[ \t]+\|.*", re.DOTALL)
@@ -182,12 +184,14 @@ def _query(text: str) -> Refusal | None:
 def _outsize(text: str) -> Refusal | None:
     """Numbers in bracket atoms that RDKit would let wrap around."""
     for atom in _BRACKET.findall(text):
-        if (found := re.match(r"\d+", atom)) and int(found[0]) > 300:
-            return Refusal("out_of_range_atom", f"isotope in '[{atom}]'; at most 300")
-        if ((found := re.search(r"[+-](\d+)", atom)) and int(found[1]) > 15) or re.search(r"[+-]{16}", atom):
-            return Refusal("out_of_range_atom", f"charge in '[{atom}]'; at most 15 either way")
-        if (found := re.search(r"H(\d+)", atom)) and int(found[1]) > 9:
-            return Refusal("out_of_range_atom", f"hydrogens in '[{atom}]'; at most 9")
-        if re.search(r":\d{7}", atom):
-            return Refusal("out_of_range_atom", f"atom map number in '[{atom}]'; at most 6 digits")
+        plain = _STEREO_CLASS.sub("", atom)  # that of an octahedron, @OH25, has no 25 hydrogens
+        shown = atom if len(atom) <= _SHOWN else atom[:_SHOWN] + "..."
+        if (found := re.match(r"\d+", plain)) and int(found[0]) > 300:
+            return Refusal("out_of_range_atom", f"isotope in '[{shown}]'; at most 300")
+        if any(int(one) > 15 for one in re.findall(r"[+-](\d+)", plain)) or re.search(r"[+-]{16}", plain):
+            return Refusal("out_of_range_atom", f"charge in '[{shown}]'; at most 15 either way")
+        if any(int(one) > 9 for one in re.findall(r"H(\d+)", plain)):
+            return Refusal("out_of_range_atom", f"hydrogens in '[{shown}]'; at most 9")
+        if re.search(r":\d{7}", plain):
+            return Refusal("out_of_range_atom", f"atom map number in '[{shown}]'; at most 6 digits")
     return None

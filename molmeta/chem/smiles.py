@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable
 
 from rdkit import Chem, rdBase
-from rdkit.Chem import BondType, rdMolDescriptors
+from rdkit.Chem import rdMolDescriptors
 
-from molmeta.chem.funnel import MAX_RINGS, REASONS, Refusal, examine
+from molmeta.chem.funnel import REASONS, Refusal, examine
+from molmeta.chem.limits import indefinite, is_bare, misplaced_aromatic, overringed, oversize
 from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.plain import is_plain
 from molmeta.chem.repair import with_acid_phosphorus
@@ -16,11 +17,8 @@ from molmeta.chem.standardize import find_parent
 
 __all__ = ["REASONS", "read_many", "read_mol", "read_smiles"]
 
-MAX_HEAVY_ATOMS = 500
-MAX_FRAGMENTS = 60
 HEAVY_WEIGHT = 900.0  # Da; the compounds of meta-training are lighter
 
-_BONDS = frozenset([BondType.SINGLE, BondType.DOUBLE, BondType.TRIPLE, BondType.AROMATIC, BondType.DATIVE])
 _CARBON = Chem.MolFromSmarts("[#6]")
 _CARBON_TEXT = re.compile(r"C(?![a-z])|c\d")  # shows it at once in nearly every SMILES
 
@@ -163,7 +161,7 @@ def _read_again(row: int, smiles: str, flags: tuple[str, ...]) -> Molecule | Ref
 
 def _finish(row: int, smiles: str, mol: Chem.Mol, flags: tuple[str, ...]) -> Molecule | Refusal:
     """Checks on the molecule that was parsed from `smiles`, then its parent."""
-    refusal = _size_refusal(mol)
+    refusal = oversize(mol) or (misplaced_aromatic(mol) if ":" in smiles else None)
     if refusal is not None:
         return refusal
     if not (_CARBON_TEXT.search(smiles) or mol.HasSubstructMatch(_CARBON)):
@@ -173,7 +171,7 @@ def _finish(row: int, smiles: str, mol: Chem.Mol, flags: tuple[str, ...]) -> Mol
         flat = _FLAT.fullmatch(smiles) is not None
     else:
         mol, canonical, noted = find_parent(mol)
-        if "[C]" in canonical and _is_bare(mol):
+        if "[C]" in canonical and is_bare(mol):
             return Refusal("not_smiles", "no carbon atom has its hydrogens; this looks like SELFIES")
         flags += noted
     if rdMolDescriptors.CalcExactMolWt(mol) > HEAVY_WEIGHT:
@@ -183,7 +181,7 @@ def _finish(row: int, smiles: str, mol: Chem.Mol, flags: tuple[str, ...]) -> Mol
 
 def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
     """Through SMILES, which leaves coordinates, properties and explicit hydrogens behind."""
-    refusal = _query_refusal(mol) or _size_refusal(mol) or _ring_refusal(mol)
+    refusal = indefinite(mol) or oversize(mol) or overringed(mol)
     if refusal is not None:
         return refusal
     mol = Chem.Mol(mol)
@@ -193,42 +191,6 @@ def _from_record(row: int, mol: Chem.Mol) -> Molecule | Refusal:
     if again is None:
         return Refusal("invalid_chemistry", "RDKit cannot read the SMILES that it writes for this record")
     return _finish(row, smiles, again, ())
-
-
-def _size_refusal(mol: Chem.Mol) -> Refusal | None:
-    heavy = mol.GetNumHeavyAtoms()
-    if heavy == 0:
-        return Refusal("no_heavy_atoms", REASONS["no_heavy_atoms"])
-    if heavy > MAX_HEAVY_ATOMS:
-        return Refusal("too_large", f"{heavy:,} heavy atoms; at most {MAX_HEAVY_ATOMS} are scored")
-    if mol.GetNumAtoms() > MAX_FRAGMENTS and (parts := len(Chem.GetMolFrags(mol))) > MAX_FRAGMENTS:
-        return Refusal("too_large", f"{parts:,} separate parts; at most {MAX_FRAGMENTS} are scored")
-    return None
-
-
-def _ring_refusal(mol: Chem.Mol) -> Refusal | None:
-    """The funnel's limit on rings, for records."""
-    rings = mol.GetNumBonds() - mol.GetNumAtoms() + len(Chem.GetMolFrags(mol))
-    return (
-        Refusal("too_large", f"{rings:,} rings; at most {MAX_RINGS} are read") if rings > MAX_RINGS else None
-    )
-
-
-def _is_bare(mol: Chem.Mol) -> bool:
-    """Whether every carbon is a radical without hydrogens, as SELFIES read as SMILES give."""
-    carbons = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() == 6]
-    return all(atom.GetNumRadicalElectrons() and not atom.GetTotalNumHs() for atom in carbons)
-
-
-def _query_refusal(mol: Chem.Mol) -> Refusal | None:
-    """Atoms and bonds of an SDF record that stand for more than one structure."""
-    for atom in mol.GetAtoms():
-        if atom.GetAtomicNum() == 0 or atom.HasQuery():
-            return Refusal("query_or_wildcard", f"atom {atom.GetIdx() + 1} is a query, wildcard or R-group")
-    for bond in mol.GetBonds():
-        if bond.HasQuery() or bond.GetBondType() not in _BONDS:
-            return Refusal("query_or_wildcard", f"bond {bond.GetIdx() + 1} has no definite order")
-    return None
 
 
 def _parse_refusal(messages: str) -> Refusal:

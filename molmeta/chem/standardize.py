@@ -12,8 +12,10 @@ import re
 from typing import NamedTuple
 
 from rdkit import Chem
-from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from molmeta.chem.fragments import separated
+from molmeta.chem.funnel import Refusal, examine
 
 SEEN_ELEMENTS = frozenset(
     ["H", "B", "C", "N", "O", "F", "Na", "Si", "P", "S", "Cl", "Zn", "As", "Se", "Br", "Te", "I"]
@@ -32,28 +34,16 @@ _NITRO = r"\[N\+\]\(=O\)\[O-\]|(?<=O=)\[N\+\]\(\[O-\]\)"
 _CLEAN = re.compile(rf"(?:{_NEUTRAL}|{_NITRO})++")
 _PAIRED = re.compile(rf"(?:{_NEUTRAL}|\[O-\]|\[[Nn]\+\]|\[S@{{0,2}}\+\])++")
 _CATION = re.compile(rf"(?:{_NEUTRAL}|\[[Nn]\+\])++")
+_OTHER_CENTRE = re.compile("@[ASTO]")
+_TETRAHEDRAL = frozenset(
+    getattr(Chem.ChiralType, f"CHI_{name}") for name in ("UNSPECIFIED", "TETRAHEDRAL_CW", "TETRAHEDRAL_CCW")
+)
+_ROUNDS = 4
 _THREE_BONDED_SULFUR = Chem.MolFromSmarts("[#16X3+0]")
-
-# Acids, bases and solvents that accompany a drug; one is the parent only where nothing else is organic.
-_COMPANIONS = """
-    O=CO CC(=O)O CCC(=O)O OC(=O)C(F)(F)F OC(=O)C(=O)O OC(=O)CC(=O)O OC(=O)CCC(=O)O OC(=O)C=CC(=O)O
-    OC(=O)CCCCC(=O)O OC(=O)C(O)C(O)C(=O)O OC(=O)CC(O)C(=O)O OC(=O)CC(O)(CC(=O)O)C(=O)O CC(O)C(=O)O
-    OCC(O)C(O)C(O)C(O)C(=O)O OCC(O)C(O)C(O)C(O)C(O)C(=O)O OC(=O)c1ccccc1 OC(=O)C(O)c1ccccc1
-    OC(=O)c1cc2ccccc2c(Cc2c(O)c(cc3ccccc23)C(=O)O)c1O OC(=O)c1ccc2ccccc2c1O CCCCCCCCCCCCCCCC(=O)O
-    CCCCCCCCCCCCCCCCCC(=O)O CCCCCCCCCCCCOS(=O)(=O)O CS(=O)(=O)O CCS(=O)(=O)O OCCS(=O)(=O)O
-    OS(=O)(=O)CCS(=O)(=O)O OS(=O)(=O)c1ccccc1 Cc1ccc(cc1)S(=O)(=O)O OS(=O)(=O)C(F)(F)F
-    OS(=O)(=O)c1ccc2ccccc2c1 OS(=O)(=O)c1cccc2c1cccc2S(=O)(=O)O CC1(C)C2CCC1(CS(=O)(=O)O)C(=O)C2
-    OC(=O)O NC(CCCCN)C(=O)O NC(CCCNC(N)=N)C(=O)O NC(CO)(CO)CO CNCC(O)C(O)C(O)C(O)CO NCCO OCCNCCO
-    OCCN(CCO)CCO NCCN CCNCC CCN(CC)CC CC(C)(C)N C[N+](C)(C)CCO C1CCC(CC1)NC1CCCCC1 C1CNCCN1
-    c1ccc(cc1)CNCCNCc1ccccc1 CO CCO CC(C)O CCCCO CC(C)=O CC#N CN(C)C=O C[S+](C)[O-] CCOC(C)=O CCOCC
-    C1CCOC1 C1COCCO1 CN1CCCC1=O ClCCl ClC(Cl)Cl Cc1ccccc1 c1ccccc1 c1ccncc1 CCCCCC C1CCCCC1 NC(N)=O
-"""
 
 _NORMALIZER = rdMolStandardize.Normalizer()
 _REIONIZER = rdMolStandardize.Reionizer()
 _DISCONNECTOR = rdMolStandardize.MetalDisconnector()
-# Forced, so that an inner salt (carnitine) and its hydrochloride end as the same cation.
-_UNCHARGER = rdMolStandardize.Uncharger(True, True)
 
 
 class Parent(NamedTuple):
@@ -86,7 +76,8 @@ def find_parent(mol: Chem.Mol) -> Parent:
     Parent
         Reading `smiles` again gives the same text. Flags: "isotope_removed", "salt_stripped" (a smaller
         part or a known counterion or solvent was left out), "mixture" (so was a different organic part
-        of the same size), "neutralized", "unseen_element", "standardize_failed".
+        of the same size), "neutralized", "stereo_dropped" (marks of a centre that is no tetrahedron),
+        "unseen_element", "standardize_failed".
 
     Examples
     --------
@@ -98,20 +89,38 @@ def find_parent(mol: Chem.Mol) -> Parent:
         return Parent(mol, smiles, ())
     unseen = {atom.GetSymbol() for atom in mol.GetAtoms()} - SEEN_ELEMENTS - _SALT_METALS
     flags: tuple[str, ...] = ("unseen_element",) if unseen else ()
+    if _OTHER_CENTRE.search(smiles):
+        mol, flags = _tetrahedral(mol), (*flags, "stereo_dropped")
+        smiles = Chem.MolToSmiles(mol)
     try:
         # From the canonical SMILES on, so that the steps take the same course for every spelling.
-        start, smiles = _settled(smiles)
-        if _is_quaternary(start, smiles):
-            return Parent(start, smiles, flags)
-        done = start
-        noted: tuple[str, ...] = ()
-        for step in (_unlabelled, _cleaned, _separated):
-            done, flag = step(done)
-            noted += flag
-        parent = Chem.MolToSmiles(done)
-        return Parent(*((start, smiles) if parent == smiles else _settled(parent)), flags + noted)
+        mol, smiles = _settled(smiles)
+        return _parent(mol, smiles, flags)
     except Exception:  # RDKit raises RuntimeError, ValueError and subclasses of both
         return Parent(mol, smiles, (*flags, "standardize_failed"))
+
+
+def _parent(mol: Chem.Mol, smiles: str, flags: tuple[str, ...]) -> Parent:
+    """Takes the steps until they change nothing; the second time they usually need not be taken."""
+    noted: tuple[str, ...] = ()
+    for _ in range(_ROUNDS):
+        if _is_quaternary(mol, smiles):
+            break
+        before, done = smiles, mol
+        for step in (_unlabelled, _cleaned, separated):
+            done, flag = step(done)
+            noted += flag
+        smiles = Chem.MolToSmiles(done)
+        if smiles == before:
+            break
+        mol, smiles = _settled(smiles)
+        if _is_clean(mol, smiles):
+            break
+    else:
+        raise ValueError(f"the standardized form {smiles} does not settle")
+    if isinstance(examine(smiles), Refusal):  # a metal that got a dozen hydrogens for its charges
+        raise ValueError(f"the standardized form {smiles} cannot be read")
+    return Parent(mol, smiles, flags + tuple(dict.fromkeys(noted)))
 
 
 def _is_clean(mol: Chem.Mol, smiles: str) -> bool:
@@ -136,6 +145,15 @@ def _is_quaternary(mol: Chem.Mol, smiles: str) -> bool:
             atom.GetDegree() == 4 or atom.GetIsAromatic() for atom in mol.GetAtoms() if atom.GetFormalCharge()
         )
     )
+
+
+def _tetrahedral(mol: Chem.Mol) -> Chem.Mol:
+    """Without marks of square planes, bipyramids and octahedra, whose SMILES do not settle in RDKit."""
+    mol = Chem.Mol(mol)
+    for atom in mol.GetAtoms():
+        if atom.GetChiralTag() not in _TETRAHEDRAL:
+            atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    return mol
 
 
 def _settled(smiles: str) -> tuple[Chem.Mol, str]:
@@ -175,65 +193,3 @@ def _cleaned(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
     _NORMALIZER.normalizeInPlace(mol)
     _REIONIZER.reionizeInPlace(mol)
     return mol, ()
-
-
-class _Part(NamedTuple):
-    """One covalent part of a compound; the largest tuple is the parent."""
-
-    is_organic: bool
-    is_main: bool
-    heavy_atoms: int
-    weight: float
-    smiles: str
-    neutral: Chem.Mol
-    neutralized: bool
-
-
-def _separated(mol: Chem.Mol) -> tuple[Chem.Mol, tuple[str, ...]]:
-    """The largest organic part that is no known counterion or solvent, neutralized."""
-    fragments = Chem.GetMolFrags(mol, asMols=True)
-    if len(fragments) == 1:  # nothing to choose from
-        neutral, neutralized = _neutral(fragments[0])
-        return neutral, ("neutralized",) if neutralized else ()
-    parts = [_part(fragment) for fragment in fragments]
-    chosen = max(parts, key=lambda part: part[:5])
-    different = [part for part in parts if part.smiles != chosen.smiles]
-    rivals = [part for part in different if part[:3] == chosen[:3] and part.is_organic]
-    noted = {
-        "mixture": bool(rivals),
-        "salt_stripped": len(different) > len(rivals) or not rivals,
-        "neutralized": chosen.neutralized,
-    }
-    return chosen.neutral, tuple(flag for flag, holds in noted.items() if holds)
-
-
-def _part(fragment: Chem.Mol) -> _Part:
-    neutral, neutralized = _neutral(fragment)
-    flat = Chem.MolToSmiles(neutral, isomericSmiles=False)
-    return _Part(
-        is_organic=any(atom.GetAtomicNum() == 6 for atom in neutral.GetAtoms()),
-        is_main=flat not in _COMPANION_SMILES,
-        heavy_atoms=neutral.GetNumHeavyAtoms(),
-        weight=rdMolDescriptors.CalcExactMolWt(neutral),
-        smiles=Chem.MolToSmiles(neutral),
-        neutral=neutral,
-        neutralized=neutralized,
-    )
-
-
-def _neutral(fragment: Chem.Mol) -> tuple[Chem.Mol, bool]:
-    """Without charges as far as that goes, and whether any went."""
-    neutral = Chem.Mol(fragment)
-    _UNCHARGER.unchargeInPlace(neutral)
-    return neutral, _charges(fragment) != _charges(neutral)
-
-
-def _charges(mol: Chem.Mol) -> list[int]:
-    return [atom.GetFormalCharge() for atom in mol.GetAtoms()]
-
-
-def _canonical(smiles: str) -> str:
-    return Chem.MolToSmiles(Chem.MolFromSmiles(smiles))
-
-
-_COMPANION_SMILES = frozenset(_canonical(smiles) for smiles in _COMPANIONS.split())

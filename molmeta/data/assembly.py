@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem, rdBase
 
 from molmeta.chem.molecule import Molecule, Rejection
+from molmeta.chem.reread import reread
 from molmeta.data.assay import Assay
 from molmeta.data.entries import OTHERS
 from molmeta.data.labels import Label
@@ -134,10 +134,9 @@ def _molecule(measurement: Measurement, known: Mapping[str, Molecule]) -> Molecu
     smiles = measurement.smiles
     if smiles in known:
         return known[smiles]
-    with rdBase.BlockLogs():
-        mol = Chem.MolFromSmiles(smiles)
+    mol = reread(smiles)
     if mol is None:
-        raise InputError(f"the compound '{smiles}' (row {measurement.row}) cannot be read by RDKit")
+        raise InputError(f"the compound '{smiles[:80]}' (row {measurement.row}) cannot be read by RDKit")
     return Molecule(measurement.row, smiles, mol)
 
 

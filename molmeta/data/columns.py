@@ -73,8 +73,13 @@ class Header:
 
     def listed(self, indices: Sequence[int]) -> str:
         """Names of columns for a message."""
-        shown = [f"'{self.names[i]}'" for i in list(indices)[:12]]
+        shown = [f"'{shortened(self.names[i])}'" for i in list(indices)[:12]]
         return ", ".join(shown) + (f" and {len(indices) - 12} more" if len(indices) > 12 else "")
+
+
+def shortened(name: str) -> str:
+    """A name as it can stand in a message."""
+    return name if len(name) <= 60 else f"{name[:57]}..."
 
 
 def find_smiles(header: Header, wanted: str | None = None, structure: int | None = None) -> int:

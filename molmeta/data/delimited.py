@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from molmeta.chem.molecule import Rejection
@@ -16,6 +17,8 @@ from molmeta.wording import counted
 CELL_LIMIT = 1 << 15
 # A quote that is still open after this many lines was never meant to be closed.
 QUOTED_LINES = 500
+_BLANK = re.compile(r"[ \t]")
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 
 
 class Row(NamedTuple):
@@ -39,6 +42,13 @@ class Row(NamedTuple):
     problem: Rejection | None = None
 
 
+class Unreadable(NamedTuple):
+    """A record whose cells are known but for its structure, such as one of an SD file."""
+
+    cells: list[str]
+    problem: Rejection
+
+
 class Malformed(Exception):
     """A record that breaks the rules of quoting."""
 
@@ -53,6 +63,10 @@ class Layout(ABC):
     @abstractmethod
     def split(self, text: str) -> list[str]:
         """Cells of one record without its line end; raises Malformed or Unfinished."""
+
+    def literal(self, text: str) -> list[str]:
+        """Cells of a record that breaks the rules of quoting, where these are clear; else none."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,17 @@ class Separated(Layout):
                 raise Unfinished from error
             raise Malformed(str(error)) from error
 
+    def literal(self, text: str) -> list[str]:
+        """Quotes that were never meant to quote, as in names: no delimiter may stand between two of them.
+
+        >>> Separated(",").literal('"A" isomer,CCO,"b"'), Separated(",").literal('"A, x" isomer,CCO')
+        (['"A" isomer', 'CCO', 'b'], [])
+        """
+        cells = text.split(self.delimiter)
+        if any(cell.count('"') % 2 for cell in cells):
+            return []
+        return [match[1].replace('""', '"') if (match := _QUOTED.fullmatch(cell)) else cell for cell in cells]
+
 
 class OneColumn(Separated):
     """A file of a single column: cut at a character that no text holds."""
@@ -92,10 +117,11 @@ class Smi(Layout):
     """
 
     def split(self, text: str) -> list[str]:
-        smiles, _, rest = text.strip().replace("\t", " ", 1).partition(" ")
-        rest = rest.lstrip()
+        # A tab at the start ends a structure that is blank.
+        smiles, rest = (*_BLANK.split(text.rstrip(" \t\r\n").lstrip(" "), maxsplit=1), "")[:2]
+        rest = rest.lstrip(" \t")
         if rest.startswith("|") and (end := rest.find("|", 1)) > 0:
-            smiles, rest = f"{smiles} {rest[: end + 1]}", rest[end + 1 :].lstrip()
+            smiles, rest = f"{smiles} {rest[: end + 1]}", rest[end + 1 :].lstrip(" \t")
         return [smiles, rest]
 
 
@@ -153,7 +179,9 @@ def _cut(line: int, text: str, layout: Layout, width: int | None) -> list[str] |
     except Unfinished:
         return None
     except Malformed as error:
-        return _ragged(line, text, str(error))
+        cells = layout.literal(text)
+        if width is None or len(cells) != width:
+            return _ragged(line, text, str(error))
     if width is not None and len(cells) != width:
         return _ragged(line, text, f"it has {counted(len(cells), 'cell')} where the header has {width}")
     if len(text) > CELL_LIMIT and any(len(cell) > CELL_LIMIT for cell in cells):
@@ -171,10 +199,12 @@ def _too_large(line: int, text: str) -> Rejection:
     )
 
 
-def as_rows(found: Iterator[tuple[int, list[str] | Rejection]], width: int, first: int = 1) -> Iterator[Row]:
-    """Number the records, from `first` on."""
-    for number, (line, cells) in enumerate(found, first):
-        if isinstance(cells, Rejection):
+def as_rows(found: Iterator[tuple[int, list[str] | Rejection | Unreadable]], width: int) -> Iterator[Row]:
+    """Number the records, from 1."""
+    for number, (line, cells) in enumerate(found, 1):
+        if isinstance(cells, Unreadable):
+            yield Row(number, line, tuple(cells.cells), replace(cells.problem, row=number))
+        elif isinstance(cells, Rejection):
             problem = Rejection(number, cells.text, cells.reason, cells.detail)
             yield Row(number, line, (cells.text, *[""] * (width - 1)), problem)
         else:

@@ -199,7 +199,7 @@ def _all_rows(table: RawTable) -> list[Row]:
     if len(rows) < count:
         table.notes.append(f"{counted(count - len(rows), 'empty row')} at the end passed over")
     if not rows:
-        raise NotEnoughData(f"{table.name} has a header but no rows; wanted labelled compounds")
+        raise NotEnoughData(f"{table.name} has no rows; wanted labelled compounds")
     return rows
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -58,10 +59,20 @@ def read_fsmol(source: Path, needs: Collection[str], workers: int = 1, roles: Se
 def _read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"no such file: {path}; give an FS-Mol table or a folder of CHEMBL*.jsonl.gz")
-    table = pd.read_csv(path, dtype={"assay": str, "smiles": str, "relation": str}, keep_default_na=True)
+    text = {"assay": str, "smiles": str, "relation": str}
+    try:
+        table = pd.read_csv(path, dtype=text, keep_default_na=True)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{path} cannot be read as an FS-Mol table: {why}; wanted CSV, also .gz") from error
     missing = {*COLUMNS, "value"} - set(table.columns)
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(sorted(missing))} of an FS-Mol table")
+    for name in ("label", "p_value", "value"):
+        if table[name].dtype.kind not in "biuf":
+            raise InputError(
+                f"{path}: column '{name}' holds text; wanted numbers, blank where there are none"
+            )
     return table.assign(relation=table["relation"].fillna(""))
 
 
@@ -71,8 +82,11 @@ def _read_folder(folder: Path) -> pd.DataFrame:
         raise InputError(f"{folder} holds no *.jsonl.gz; give a folder of original FS-Mol task files")
     rows = []
     for file in files:
-        with gzip.open(file, "rt", encoding="utf-8") as stream:
-            rows += [_row(json.loads(line)) for line in stream if line.strip()]
+        try:
+            with gzip.open(file, "rt", encoding="utf-8") as stream:
+                rows += [_row(json.loads(line)) for line in stream if line.strip()]
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+            raise InputError(f"{file} is no task file of FS-Mol, or damaged: {error}") from error
     return pd.DataFrame(rows, columns=[*COLUMNS, "value"])
 
 

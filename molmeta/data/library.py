@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import copy
-import glob
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.columns import Header, find_identifier, find_smiles
 from molmeta.data.delimited import Row
+from molmeta.data.identity import Seen
 from molmeta.data.raw import RawTable, Tables, open_table
+from molmeta.data.sources import Sources, is_path, is_stream, sources_of
 from molmeta.errors import ConfigError, InputError, MolmetaError
-
-Sources = Tables | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,9 @@ class Library:
     ) -> None:
         self.sources, self._trusted, self._read = tuple(sources), trusted, 0
         self._picked: NDArray[np.bool_] | None = None
+        self._seen: dict[int, Seen] = {}
         # The first table stays open because stdin can be opened only once.
-        first = self._open(self.sources[0])
+        first = self._open(0)
         self._first: RawTable | None = first
         self.header, self.notes, self.chunk = first.header, first.notes, chunk
         header = Header(first.name, first.header, first.sample)
@@ -97,7 +97,7 @@ class Library:
         self.id_column = find_identifier(header, [self.smiles_column or 0], id_column)
         for source in self.sources[1:]:
             self._check_header(open_table(source, trusted=trusted))
-        sizes = [Path(s).stat().st_size for s in self.sources if isinstance(s, str | Path) and _is_path(s)]
+        sizes = [Path(s).stat().st_size for s in self.sources if is_path(s)]
         self._size = sum(sizes) if len(sizes) == len(self.sources) else None
 
     @property
@@ -105,7 +105,11 @@ class Library:
         """How much of the files was read so far, 0 to 1; None where that cannot be known."""
         return None if self._size is None else min(self._read / max(self._size, 1), 1.0)
 
-    def _open(self, source: Tables) -> RawTable:
+    def _open(self, number: int) -> RawTable:
+        source = self.sources[number]
+        with suppress(OSError):  # reading it says why it cannot be read
+            if is_path(source):
+                self._seen[number] = Seen.of(Path(source))
         return open_table(source, trusted=self._trusted, count=self._count)
 
     def _count(self, size: int) -> None:
@@ -124,6 +128,8 @@ class Library:
         ------
         InputError
             A file breaks off (after all rows before that were yielded), or a stream was read before.
+        RefusedError
+            A file was changed meanwhile (after all its rows were yielded).
         """
         for first_row, rows in _batches(self._rows(), self.chunk):
             chunk = self._chunk(first_row, rows)
@@ -133,16 +139,19 @@ class Library:
         first, self._first = self._first, None
         if first is None and is_stream(self.sources):
             raise InputError("this library is a stream and was read already; give a file to read it again")
-        for i, source in enumerate(self.sources):
-            table = first if i == 0 and first is not None else self._open(source)
+        for i in range(len(self.sources)):
+            table = first if i == 0 and first is not None else self._open(i)
             self._check_header(table)
             yield from table.rows
+            if i in self._seen:
+                self._seen[i].check()
 
     def _check_header(self, table: RawTable) -> None:
         if table.header != self.header:
+            here, first = (Header(table.name, names, ()) for names in (table.header, self.header))
             raise InputError(
-                f"{table.name} has the columns {', '.join(table.header)}, but the first file has "
-                f"{', '.join(self.header)}; wanted the same in all: score them apart"
+                f"{table.name} has the columns {here.listed(range(len(here.names)))}, but the first file has "
+                f"{first.listed(range(len(first.names)))}; wanted the same in all: score them apart"
             )
 
     def _chunk(self, first_row: int, rows: list[Row]) -> LibraryChunk:
@@ -153,7 +162,7 @@ class Library:
             if row.problem is not None
         ]
         if column is None and len(rejected) < len(rows):
-            raise InputError(f"no column of SMILES among {', '.join(self.header)}; give --smiles-column")
+            raise InputError("no column of SMILES was found in the first rows; give --smiles-column")
         smiles = ["" if column is None or row.problem is not None else row.cells[column] for row in rows]
         return LibraryChunk(first_row, self.header, [row.cells for row in rows], smiles, tuple(rejected))
 
@@ -191,29 +200,7 @@ def read_library(
     """
     if chunk < 1:
         raise ConfigError(f"chunk={chunk} is not a number of rows; wanted 1 or more")
-    return Library(_sources(source), smiles_column, id_column, chunk, trusted)
-
-
-def is_stream(source: Sources | Sequence[Tables]) -> bool:
-    """Whether any part of a library can be read only once."""
-    return not all(isinstance(one, pd.DataFrame) or _is_path(one) for one in _sources(source))
-
-
-def _sources(source: Sources | Sequence[Tables]) -> Sequence[Tables]:
-    if isinstance(source, Sequence) and not isinstance(source, str):
-        if not source:
-            raise InputError("the list of library files is empty; wanted at least one")
-        return [path for item in source for path in _sources(item)]
-    if isinstance(source, str) and glob.has_magic(source) and not Path(source).exists():
-        found = sorted(glob.glob(source))
-        if not found:
-            raise InputError(f"no file matches {source}")
-        return found
-    return [source]
-
-
-def _is_path(source: Tables) -> bool:
-    return isinstance(source, str | Path) and source != "-"
+    return Library(sources_of(source), smiles_column, id_column, chunk, trusted)
 
 
 def _by_name(header: Header) -> int | None:

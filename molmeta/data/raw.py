@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +13,18 @@ import pandas as pd
 
 from molmeta.chem.molecule import Rejection
 from molmeta.data.delimited import Row, Separated, Smi, as_rows, records
+from molmeta.data.foreign import PARQUET, refuse_control
 from molmeta.data.headers import says_header
 from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
-from molmeta.data.sdf import read_sdf
+from molmeta.data.sdf import STRUCTURE, TITLE, read_sdf
 from molmeta.data.sniff import (
     PADDING,
     SAMPLE,
     SMI_SUFFIXES,
     check_width,
     choose_layout,
+    commented_header,
     describe,
     has_header,
     is_comment,
@@ -32,6 +35,8 @@ from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
 from molmeta.wording import counted
 
+SDF_SUFFIXES = (".sdf", ".sd")
+_SEPARATOR = re.compile(r'"?sep=', re.IGNORECASE)
 Tables = str | Path | BinaryIO | pd.DataFrame
 
 
@@ -87,7 +92,7 @@ def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda s
         rows = as_rows(frame_rows(source), len(header))
         return _sampled(RawTable("DataFrame", "DataFrame", header, rows, (), None, []))
     opened = open_source(source, trusted=trusted, count=count)
-    if opened.head.startswith(b"PAR1"):
+    if PARQUET.match(opened.head):
         header, cells = read_parquet(opened)
         return _table(opened, "Parquet", header, as_rows(cells, len(header)), None)
     if _is_sdf(opened):
@@ -113,13 +118,14 @@ def _delimited(source: Source) -> RawTable:
     if passed := [
         text
         for _, text in first[:skipped]
-        if text.strip() and not (is_comment(text) or text.startswith("sep="))
+        if text.strip() and not (is_comment(text) or _SEPARATOR.match(text))
     ]:
         source.notes.append(f"passed over before the table: '{passed[0].strip(PADDING)[:60]}'")
-    first, lines = first[skipped:], itertools.islice(lines, skipped, None)
+    before, first, lines = first[:skipped], first[skipped:], itertools.islice(lines, skipped, None)
     if not first:
         return _empty(source)
-    layout = Separated(stated) if stated else choose_layout(first, source.suffix)
+    usable = stated is not None and stated in first[0][1] and not stated.isalnum() and stated != '"'
+    layout = Separated(str(stated)) if usable else choose_layout(first, source.suffix)
     top, *rest = [cells for _, cells in records(iter(first), layout, None)][:SAMPLE]
     if isinstance(top, Rejection):
         raise InputError(f"{source.name}: the first row cannot be read: {top.detail}")
@@ -130,14 +136,17 @@ def _delimited(source: Source) -> RawTable:
     check_width(source.name, top, sample)
     # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
     named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))
-    header = (top[0].removeprefix("#"), *top[1:]) if named else _invented(layout, len(top))
+    if named:
+        refuse_control(source.name, top)
+    above = () if named else commented_header(before, layout, len(top))
+    header = (top[0].removeprefix("#").lstrip(), *top[1:]) if named else above or _invented(layout, len(top))
     body = itertools.islice(records(lines, layout, len(top)), int(named), None)
     extra = _pubchem_rows(header, sample) if named else 0
     if extra:
         source.notes.append(f"{counted(extra, 'row')} of PubChem's column descriptions passed over")
     rows = as_rows(itertools.islice(body, extra, None), len(header))
     structure = 0 if isinstance(layout, Smi) else None
-    return _table(source, describe(layout, named), header, rows, structure)
+    return _table(source, describe(layout, named or bool(above)), header, rows, structure)
 
 
 def _invented(layout: object, width: int) -> tuple[str, ...]:
@@ -154,6 +163,8 @@ def _pubchem_rows(header: tuple[str, ...], sample: list[list[str]]) -> int:
 
 
 def _empty(source: Source) -> RawTable:
+    if source.suffix in SDF_SUFFIXES:
+        return _table(source, "an SD file without records", (STRUCTURE, TITLE), iter(()), 0)
     if source.name == "<stdin>" or source.suffix in SMI_SUFFIXES:
         return _table(source, "an empty list of SMILES", ("smiles", "name"), iter(()), 0)
     raise InputError(f"{source.name} is empty (0 rows); wanted a table with a header and a column of SMILES")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from rdkit import Chem, rdBase
-
 from molmeta.chem.molecule import Rejection
+from molmeta.data.delimited import Unreadable
+from molmeta.data.late import Late
+from molmeta.data.molblock import is_one, read_structure
 from molmeta.data.source import Source, ahead, text_lines
 
 RECORD_LIMIT = 1 << 20
 # Data fields are taken from this many records; a field that first appears later is left out, and noted.
 SCHEMA_RECORDS = 500
-# Far above what can be scored, and far below where writing a SMILES gets slow.
-MAX_ATOMS = 1500
 
+Record = list[str] | Rejection | Unreadable
 STRUCTURE, TITLE = "structure", "name"
 Fields = dict[str, str]
+# "> <name>", ">  25  <name>  (7)", "> DT12"; not the value ">5 and <10", nor ">30".
+_HEADER = re.compile(r">(?:\s+[^<>]*|)<(?P<name>.*)>[^<>]*|>\s+(?P<number>DT\d+)\s*")
 
 
-def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[str] | Rejection]]]:
+def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, Record]]]:
     """Header and records of an SD file (V2000 or V3000, any line end).
 
     Returns
@@ -27,28 +30,37 @@ def read_sdf(source: Source) -> tuple[tuple[str, ...], Iterator[tuple[int, list[
     header : tuple of str
         "structure", "name", then the data fields in the order in which they appear.
     records : iterator of (record number, cells or Rejection)
-        The structure is a SMILES, unsanitized where RDKit cannot sanitize it, so that reading it says why.
+        The structure is a SMILES, unsanitized where RDKit cannot sanitize it, so that reading it says why. A
+        record of a structure that cannot be read at all keeps its name and its fields.
     """
     blocks: Iterator[tuple[int, list[str]]] = enumerate(_blocks(text_lines(source)), 1)
     first, blocks = ahead(blocks, lambda seen: len(seen) >= SCHEMA_RECORDS)
-    names = list(dict.fromkeys(name for _, block in first for name in _fields(block)))
+    names = list(dict.fromkeys(name for _, block in first for name in _fields(block)[0]))
     return (STRUCTURE, TITLE, *names), _records(source, blocks, names)
 
 
 def _records(
     source: Source, blocks: Iterator[tuple[int, list[str]]], names: list[str]
-) -> Iterator[tuple[int, list[str] | Rejection]]:
-    late: set[str] = set()
+) -> Iterator[tuple[int, Record]]:
+    late = Late(source.notes, names)
+    stray = False
     for number, block in blocks:
-        fields = _fields(block)
-        for name in fields.keys() - set(names) - late:
-            late.add(name)
-            source.notes.append(f"data field '{name}' first appears in record {number} and is left out")
-        structure = _structure(number, block)
-        if isinstance(structure, Rejection):
-            yield number, structure
+        fields, outside = _fields(block)
+        late.see(fields, f"data field '{{}}' first appears in record {number}")
+        if outside and not stray:
+            stray = True
+            source.notes.append(
+                f"record {number} has lines outside its data fields, such as '{outside[:60]}': such lines "
+                "are left out (a blank line ends a field)"
+            )
+        structure = read_structure(number, block)
+        others = [block[0].strip(), *(fields.get(name, "") for name in names)]
+        if not isinstance(structure, Rejection):
+            yield number, [structure, *others]
+        elif is_one(block):
+            yield number, Unreadable(["", *others], structure)
         else:
-            yield number, [structure, block[0].strip(), *(fields.get(name, "") for name in names)]
+            yield number, structure
 
 
 def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
@@ -67,44 +79,25 @@ def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
         yield block
 
 
-def _fields(block: list[str]) -> Fields:
-    """Data fields `> <name>`; a value of several lines keeps its line ends."""
-    fields: Fields = {}
+def _fields(block: list[str]) -> tuple[Fields, str]:
+    """Data fields `> <name>`, and the first line that is in none.
+
+    A value of several lines keeps its line ends. A field that comes twice has both values, on lines of their
+    own, unless these are the same: which of them is meant is not for a reader to say.
+    """
+    start = next((i for i, text in enumerate(block) if text.startswith("M  END")), len(block)) + 1
+    values: dict[str, list[list[str]]] = {}
     name: str | None = None
-    for text in block:
-        if text.startswith(">") and "<" in text:
-            name = text[text.index("<") + 1 : text.rindex(">")] if text.rindex(">") else None
-            if name is not None:
-                fields[name] = ""
+    outside = ""
+    for text in block[start:]:
+        if (found := _HEADER.fullmatch(text)) is not None:
+            name = found["name"] or found["number"] or ""
+            values.setdefault(name, []).append([])
         elif not text.strip():
             name = None
         elif name is not None:
-            fields[name] = f"{fields[name]}\n{text}" if fields[name] else text
-    return fields
-
-
-def _structure(number: int, block: list[str]) -> str | Rejection:
-    """SMILES of a record's mol block."""
-    title = block[0].strip()[:200]
-    ends = [i for i, text in enumerate(block) if text.startswith("M  END")]
-    if len(ends) != 1:
-        what = "no 'M  END'" if not ends else f"{len(ends)} mol blocks; is a '$$$$' line missing?"
-        return Rejection(number, title, "ragged_row", f"record {number} has {what}")
-    text = "\n".join(block[: ends[0] + 1])
-    with rdBase.BlockLogs():
-        raw = _parse(text, sanitize=False)
-        if raw is None:
-            return Rejection(number, title, "ragged_row", f"record {number}: RDKit cannot read its mol block")
-        if raw.GetNumAtoms() > MAX_ATOMS:
-            detail = f"record {number} has {raw.GetNumAtoms()} atoms"
-            return Rejection(number, title, "too_large", detail)
-        # Sanitized first: only then are stereo centres perceived from the coordinates and wedges.
-        mol = _parse(text, sanitize=True)
-        return str(Chem.MolToSmiles(raw if mol is None else mol))
-
-
-def _parse(text: str, *, sanitize: bool) -> Chem.Mol | None:
-    try:
-        return Chem.MolFromMolBlock(text, sanitize=sanitize, removeHs=sanitize)
-    except (RuntimeError, ValueError):
-        return None
+            values[name][-1].append(text)
+        else:
+            outside = outside or text
+    joined = {name: dict.fromkeys("\n".join(lines) for lines in found) for name, found in values.items()}
+    return {name: "\n".join(filter(None, found)) for name, found in joined.items()}, outside

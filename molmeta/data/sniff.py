@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from molmeta.chem.molecule import Molecule
+from molmeta.chem.molecule import Molecule, Rejection
 from molmeta.chem.smiles import read_smiles
 from molmeta.data.delimited import Blanks, Layout, OneColumn, Separated, Smi, records
 from molmeta.data.headers import says_header, says_smiles
 from molmeta.data.labels import looks_numeric
 from molmeta.errors import InputError
+from molmeta.wording import counted
 
 Lines = list[tuple[int, str]]
 SAMPLE = 200
@@ -22,6 +23,7 @@ DELIMITERS = ("\t", ";", ",", "|")
 PADDING = "".join(DELIMITERS) + " \r\n"
 SMI_SUFFIXES = (".smi", ".ism", ".can", ".smiles")
 _STRUCTURAL = re.compile(r"[A-Za-z\[][A-Za-z0-9@+\-\[\]\\/().=#$:%*]*(?: \|.*\|)?")
+_ATOMS = re.compile(r"(?:Cl|Br|[BCNOPSFIbcnops]|\[[^\[\]]*\]|[0-9%=#:/\\()@+.-])+")
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 _EXTENSION = re.compile(r" \|[^|]*\|")  # of CXSMILES; the bars and commas in it separate no columns
 
@@ -117,6 +119,21 @@ def _names_smiles(text: str) -> bool:
     return len(cells) > 1 and any(says_smiles(cell) and "smi" in cell.lower() for cell in cells[:3])
 
 
+def commented_header(before: Lines, layout: Layout, width: int) -> tuple[str, ...]:
+    """Names of columns in the comment right before a table, such as "#ID,Structure,IC50"; else ().
+
+    >>> commented_header([(1, "#\tID\tMol")], Separated("\t"), 3)
+    ('#', 'ID', 'Mol')
+    """
+    if not before or width < 2 or not before[-1][1].startswith("#"):
+        return ()
+    found = next(records(iter([(0, before[-1][1].removeprefix("#"))]), layout, width), None)
+    if found is None or isinstance(found[1], Rejection) or not any(map(says_header, found[1])):
+        return ()
+    first, *others = found[1]
+    return first.strip() or "#", *others
+
+
 def choose_layout(lines: Lines, suffix: str) -> Layout:
     """The layout under which most rows have the same number of cells as the first.
 
@@ -188,22 +205,31 @@ def check_width(name: str, top: Sequence[str], sample: Sequence[Sequence[str]]) 
     if width == len(top) or times * 2 <= len(sample):
         return
     raise InputError(
-        f"{name}: the first row has {len(top)} cells, but {times} of {len(sample)} rows after it have "
-        f"{width}; wanted as many in each: quote the cells that hold the delimiter (a decimal comma?), "
+        f"{name}: the first row has {counted(len(top), 'cell')}, but {times} of {len(sample)} rows after it "
+        f"have {width}; wanted as many in each: quote the cells that hold the delimiter (a decimal comma?), "
         "or name every column"
     )
 
 
 def has_header(top: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names the columns: it holds no structure where the others do, and no number."""
+    """Whether the first row names the columns: it holds no structure where the others do, and no number.
+
+    A structure that cannot be read is one too, if it is spelled with nothing but atoms, bonds and rings.
+    """
     below = [row for row in sample if len(row) == len(top)]
     for column, cell in enumerate(top):
         if says_smiles(cell) and "smi" in cell.lower():
             return True
         others = [row[column] for row in below[:20]]
-        if is_structure(cell) and sum(map(is_structure, others)) * 2 >= len(others):
+        spelled = is_structure(cell) or (bool(others) and _is_spelled(cell))
+        if spelled and sum(map(is_structure, others)) * 2 >= len(others):
             return False
     return any(map(says_header, top)) or not any(map(looks_numeric, top))
+
+
+def _is_spelled(cell: str) -> bool:
+    """Whether a cell is spelled as only structures are, readable or not."""
+    return len(cell) > 3 and not cell.isalpha() and bool(_ATOMS.fullmatch(cell)) and not says_header(cell)
 
 
 def is_structure(cell: str) -> bool:

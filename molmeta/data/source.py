@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
+import os
 import re
 import sys
 import zlib
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+from molmeta.data.foreign import PARQUET, refuse_foreign
 from molmeta.errors import InputError, ResourceError
 
 T = TypeVar("T")
@@ -23,17 +25,6 @@ RATIO = 200
 # Below this many unpacked bytes a high ratio is a small, repetitive table and harms nobody.
 HARMLESS = 1 << 22
 LINE_LIMIT = 1 << 20
-
-_FOREIGN = {
-    b"PK\x03\x04": ("an Excel workbook or a zip archive", "save the sheet as CSV, or unpack it"),
-    b"\xd0\xcf\x11\xe0": ("an old Excel workbook (.xls)", "save the sheet as CSV"),
-    b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unpack it, or pipe it: zstd -dc FILE | molmeta ... -"),
-    b"BZh": ("compressed with bzip2", "unpack it, or pipe it: bzip2 -dc FILE | molmeta ... -"),
-    b"\xfd7zXZ": ("compressed with xz", "unpack it, or pipe it: xz -dc FILE | molmeta ... -"),
-    b"<datawarrior-fileinfo": ("a DataWarrior file", "save it as text, with a column of SMILES"),
-    b"%PDF": ("a PDF document", "give the table as CSV"),
-    b"\x89HDF": ("an HDF5 file", "give the table as CSV or Parquet"),
-}
 
 
 @dataclass(frozen=True)
@@ -85,17 +76,16 @@ def open_source(
         chunks = _gunzip(chunks, name, trusted)
         notes.append("unpacked with gzip")
     chunks, head = _peek(chunks, HEAD)
-    for magic, (what, advice) in _FOREIGN.items():
-        if head.startswith(magic):
-            raise InputError(f"{name} is {what}; wanted .csv .tsv .smi .sdf or .parquet, also .gz: {advice}")
+    refuse_foreign(name, head)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         notes.append("read as UTF-16")
         chunks, head = _peek(_from_utf16(chunks, name), HEAD)
     if head.startswith(codecs.BOM_UTF8):
         chunks, head = _skip(chunks, len(codecs.BOM_UTF8)), head[len(codecs.BOM_UTF8) :]
-    if not head.startswith(b"PAR1") and head.count(b"\0") * 10 > len(head):
+    if not PARQUET.match(head) and head.count(b"\0") * 10 > len(head):
         raise InputError(
-            f"{name} holds NUL bytes: it is a binary file, or UTF-16 without its mark; save it as UTF-8"
+            f"{name} holds NUL bytes: it is a binary file, or UTF-16 or UTF-32 without its mark; save it as "
+            "UTF-8"
         )
     inner = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
     suffix = Path(inner).suffix.lower()
@@ -104,32 +94,37 @@ def open_source(
 
 def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Iterator[bytes]]:
     if isinstance(source, str) and source == "-":
-        return "<stdin>", _from_stream(sys.stdin.buffer)
+        return "<stdin>", _from_stream(sys.stdin.buffer, "<stdin>")
     if not isinstance(source, str | Path):
-        return Path(str(getattr(source, "name", "<stream>"))).name, _from_stream(source)
+        name = Path(str(getattr(source, "name", "<stream>"))).name
+        return name, _from_stream(source, name)
     path = Path(source)
-    if not path.exists():
+    # os.path says no where pathlib raises, such as for names that are too long.
+    if not os.path.exists(path):
         raise InputError(f"{path}: no such file")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a folder; give the table inside it")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path} is not a regular file; to read from a pipe, give - and send it to stdin")
     try:
         stream = path.open("rb")
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return path.name, _from_file(stream, count)
+    return path.name, _from_file(stream, path.name, count)
 
 
-def _from_stream(stream: BinaryIO) -> Iterator[bytes]:
+def _from_stream(stream: BinaryIO, name: str) -> Iterator[bytes]:
     read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
-    while chunk := read(BLOCK):
-        yield chunk
+    try:
+        while chunk := read(BLOCK):
+            yield chunk
+    except OSError as error:
+        raise InputError(f"{name} cannot be read any further: {error.strerror or error}") from error
 
 
-def _from_file(stream: BinaryIO, count: Count) -> Iterator[bytes]:
+def _from_file(stream: BinaryIO, name: str, count: Count) -> Iterator[bytes]:
     with stream:
-        for chunk in _from_stream(stream):
+        for chunk in _from_stream(stream, name):
             count(len(chunk))
             yield chunk
 
@@ -173,6 +168,8 @@ def _gunzip(chunks: Iterator[bytes], name: str, trusted: bool) -> Iterator[bytes
     complete = True
     for chunk in chunks:
         packed += len(chunk)
+        if complete:  # tapes are filled up with zeros
+            chunk = chunk.lstrip(b"\0")
         while chunk:
             try:
                 data = member.decompress(chunk, BLOCK)

@@ -6,13 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
-from rdkit import Chem, rdBase
 
+from molmeta.chem.batch import MolBatch
 from molmeta.chem.features import featurize
 from molmeta.chem.molecule import Molecule
+from molmeta.chem.reread import reread
 from molmeta.data.assay import Assay
 from molmeta.data.episode import Labelled
-from molmeta.errors import InputError
+from molmeta.errors import InputError, RefusedError
 from molmeta.units import Target
 
 
@@ -64,11 +65,27 @@ class Support:
         )
 
     def names(self) -> list[str]:
-        """Identifier of each compound, or its SMILES where it has none."""
-        return [name or smiles for name, smiles in zip(self.ids, self.smiles, strict=True)]
+        """Identifier of each compound, or its SMILES where it has none, or its row where that is not kept."""
+        parts = zip(self.ids, self.smiles, self.rows, strict=True)
+        return [
+            name or smiles or (f"row {rows[0]}" if rows else f"compound {i}")
+            for i, (name, smiles, rows) in enumerate(parts, 1)
+        ]
 
-    def labelled(self, needs: Collection[str]) -> Labelled:
+    @property
+    def is_hidden(self) -> bool:
+        """Whether structures are not kept, as in a private model."""
+        return bool(self.smiles) and not any(self.smiles)
+
+    def labelled(self, needs: Collection[str], mols: MolBatch | None = None) -> Labelled:
         """Features and labels, made from the SMILES alone, so that they are the same after a round trip.
+
+        Parameters
+        ----------
+        needs : collection of str
+            Features to compute.
+        mols : MolBatch or None
+            The compounds, if their features are at hand.
 
         Raises
         ------
@@ -76,19 +93,22 @@ class Support:
             A SMILES that RDKit cannot read.
         """
         return Labelled(
-            mols=featurize(self.molecules(), needs),
+            mols=featurize(self.molecules(), needs) if mols is None else mols,
             y=torch.tensor(self.values, dtype=torch.float32),
             relation=torch.tensor(self.relations, dtype=torch.int8),
             target=self.target,
         )
 
     def molecules(self) -> list[Molecule]:
-        """The compounds, read from their SMILES."""
+        """The compounds, read from their SMILES; raises RefusedError where these are not kept."""
+        if self.is_hidden:
+            raise RefusedError("the model is private: it keeps no structures of its compounds")
         found = []
-        with rdBase.BlockLogs():
-            for smiles, rows in zip(self.smiles, self.rows, strict=True):
-                mol = Chem.MolFromSmiles(smiles)
-                if mol is None:
-                    raise InputError(f"the support compound '{smiles}' (rows {rows}) cannot be read by RDKit")
-                found.append(Molecule(rows[0] if rows else 0, smiles, mol))
+        for smiles, rows in zip(self.smiles, self.rows, strict=True):
+            mol = reread(smiles)
+            if mol is None:
+                raise InputError(
+                    f"the support compound '{smiles[:80]}' (rows {rows}) cannot be read by RDKit"
+                )
+            found.append(Molecule(rows[0] if rows else 0, smiles, mol))
         return found

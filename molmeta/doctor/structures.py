@@ -41,6 +41,11 @@ _FLAGS = {
         "Not standardized, used as written",
         "Salts and charges stay in these, so that they match neither replicates nor library rows.",
     ),
+    "stereo_dropped": _Meaning(
+        Severity.NOTE,
+        "Square planes, bipyramids or octahedra, whose marks are left out",
+        "Isomers that differ in these alone count as one compound; only tetrahedral centres are kept.",
+    ),
     "cxsmiles_dropped": _Meaning(
         Severity.NOTE,
         "A CXSMILES extension, which is not read",

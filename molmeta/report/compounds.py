@@ -49,8 +49,11 @@ class Card:
 
 
 def labelled_cards(predictor: Predictor) -> list[Card]:
-    """Labelled compounds with the highest labels, then with the lowest, atoms coloured."""
+    """Labelled compounds with the highest labels, then with the lowest, atoms coloured; none of a private
+    model."""
     support, report = predictor.support, predictor.report
+    if support.is_hidden:
+        return []
     # Of a class, those first that the others speak for most clearly.
     clear = report.held_out.predicted if report.held_out else [0.0] * len(support)
     falling = sorted(range(len(support)), key=lambda i: (-support.values[i], -clear[i]))
@@ -88,7 +91,7 @@ def ranked_cards(predictor: Predictor, best: pd.DataFrame, names: Sequence[str])
         tag, tone = words.domain(bool(row["mm_in_domain"]), row["mm_nearest_similarity"])
         nearest = Card(
             support.names()[i],
-            structure(support.smiles[i], _SMALL, label=support.names()[i]),
+            _drawn(support.smiles[i], _SMALL, support.names()[i]),
             (f"measured: {words.label(support, i)}", f"similarity {row['mm_nearest_similarity']:.2f}"),
         )
         cards.append(
@@ -107,7 +110,7 @@ def ranked_cards(predictor: Predictor, best: pd.DataFrame, names: Sequence[str])
 def doubted_cards(predictor: Predictor, doubts: Doubts) -> list[Card]:
     """Labelled compounds whose labels are a surprise."""
     classes = predictor.support.target.kind == "classification"
-    relation = dict(zip(predictor.support.smiles, predictor.support.relations, strict=True))
+    relation = dict(zip(predictor.support.rows, predictor.support.relations, strict=True))
     cards = []
     for one in doubts.named:
         predicted = (
@@ -115,12 +118,17 @@ def doubted_cards(predictor: Predictor, doubts: Doubts) -> list[Card]:
         )
         rows = ", ".join(map(str, one.rows))
         lines = (
-            f"measured: {words.said(one.label, relation[one.smiles], classes)}",
+            f"measured: {words.said(one.label, relation[one.rows], classes)}",
             f"predicted from the others: {predicted}",
             f"row {rows} of the file",
         )
-        cards.append(Card(one.name, structure(one.smiles, _SIZE, label=one.name), lines))
+        cards.append(Card(one.name, _drawn(one.smiles, _SIZE, one.name), lines))
     return cards
+
+
+def _drawn(smiles: str, size: tuple[int, int], name: str) -> str:
+    """A structure, if it is kept."""
+    return structure(smiles, size, label=name) if smiles else ""
 
 
 def _coloured(predictor: Predictor, smiles: Sequence[str]) -> list[str]:

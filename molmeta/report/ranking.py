@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from molmeta.data.library import Sources
+from molmeta.data.sources import Sources
 from molmeta.predictor import Predictor
 from molmeta.scoring.frames import score_frames
 
@@ -63,7 +63,7 @@ def rank(predictor: Predictor, source: Sources, name: str, most: int, workers: i
         rows += len(frame)
         status.update(frame["mm_status"])
         scored = frame[frame["mm_status"] == "ok"]
-        own = scored["mm_smiles"].isin(predictor.places)
+        own = scored["mm_smiles"].map(lambda smiles: smiles in predictor.places).astype(bool)
         measured += int(own.sum())
         new = scored[~own]
         inside += int(new["mm_in_domain"].fillna(False).sum())

@@ -75,7 +75,7 @@ def write_report(
 def _names(library: str | Path, best: pd.DataFrame) -> list[str]:
     """Identifiers of a library's compounds, or their SMILES."""
     opened = read_library(library)
-    if opened.id_column is None:
-        return [str(smiles) for smiles in best["mm_smiles"]]
+    if opened.id_column is None or best.empty:
+        return [str(smiles) for smiles in best.get("mm_smiles", ())]
     own = best.iloc[:, opened.id_column]
     return [str(name) or str(smiles) for name, smiles in zip(own, best["mm_smiles"], strict=True)]

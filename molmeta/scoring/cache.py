@@ -30,8 +30,8 @@ from molmeta.chem.batch import MolBatch, from_tensors, to_tensors
 from molmeta.chem.fingerprint import COUNT_BITS
 from molmeta.chem.similarity import Sparse, sparse
 from molmeta.data.library import LibraryChunk
-from molmeta.errors import ConfigError, ResourceError
-from molmeta.files import write_whole
+from molmeta.errors import ConfigError, MolmetaError
+from molmeta.files import write_whole, writing
 from molmeta.scoring.featurize import Job
 from molmeta.scoring.models import Embedded, Models
 
@@ -129,11 +129,9 @@ class Cache:
             content = safetensors.numpy.save(texts | _packed(embedded.prepared[key], trunk.keeps))
             try:
                 _write(path, content)
-            except OSError as error:
-                raise ResourceError(
-                    f"the cache {path} cannot be written ({error.strerror or error}); what is done stays: "
-                    "make room and --resume, or --resume without --cache"
-                ) from error
+            except MolmetaError as error:
+                error.add_note("or --resume without --cache")
+                raise
 
     def _path(self, chunk: LibraryChunk, trunk: _Trunk) -> Path:
         name = hashlib.blake2b(_digest(chunk) + trunk.said.encode(), digest_size=20).hexdigest()
@@ -161,12 +159,14 @@ def _digest(chunk: LibraryChunk) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     head = _KIND + len(content).to_bytes(8, "little") + bytes(8) + _hash(path, content)
     # A name of its own, since other threads and machines may be writing the same entry.
     own = path.with_name(f"{path.stem}.{uuid4().hex}")
     write_whole(own, head + content)
-    own.replace(path)
+    with writing(path):
+        own.replace(path)
 
 
 def _read(path: Path) -> bytes | None:

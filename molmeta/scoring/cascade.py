@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from molmeta.adaptation import adapt
 from molmeta.chem.rows import Rows
 from molmeta.data.assembly import assemble
-from molmeta.data.library import LibraryChunk, Sources, is_stream, read_library
+from molmeta.data.library import LibraryChunk, read_library
+from molmeta.data.sources import Sources, is_stream
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local
 from molmeta.scoring.featurize import Featurize
 from molmeta.scoring.finished import recall
+from molmeta.scoring.formats import format_of
 from molmeta.scoring.joining import join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
@@ -43,6 +45,11 @@ def first_pass(predictor: Predictor, model: str | Path = FIRST, device: str = "a
     RefusedError
         The model does not know the rows that it was made of.
     """
+    if predictor.hidden is not None:
+        raise RefusedError(
+            f"{predictor.name} is private: it keeps no structures, to which {FIRST} could be adapted; "
+            "leave --cascade out, or give --first a model of the same assay"
+        )
     if predictor.recipe is None:
         raise RefusedError(
             f"{predictor.name} was made by an earlier molmeta and does not hold the rows that it was made "
@@ -64,6 +71,7 @@ def score_cascade(
     force: bool = False,
     columns: Collection[str] | None = None,
     precision: torch.dtype = torch.float32,
+    excel_safe: bool = False,
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     trusted: bool = False,
@@ -77,7 +85,8 @@ def score_cascade(
         Of the same assay; `first_pass` makes the first.
     share : float
         Of the rows that can be scored, above 0 to 1: these the second model scores.
-    source, sink, engine, resume, force, columns, precision, smiles_column, chunk, trusted, progress
+    source, sink, engine, resume, force, columns, precision, excel_safe, smiles_column, chunk, trusted
+    progress
         As in `score_library`. The output holds the rows that the second model scored, best first; the
         scores of the first stay in OUT.first.parts until it is complete, four bytes a row.
 
@@ -93,12 +102,15 @@ def score_cascade(
     if is_stream(source) or str(sink) == "-":
         raise ConfigError("a cascade reads the library twice: give it, and the output, as files")
     out = Path(sink)
+    format_of(out.name, excel_safe=excel_safe)
     check_sink(source, out, force or resume)
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
     check_columns(library.header)
     engine = engine or Local()
     fast, best = Models([first], ["mm_score"], precision), Models([second], columns, precision)
-    manifest = replace(Manifest.of(library, best, None, 1), screened=f"{share} by {fast.identity[0]}")
+    manifest = replace(
+        Manifest.of(library, best, None, 1, excel_safe=excel_safe), screened=f"{share} by {fast.identity[0]}"
+    )
     if resume and not force and out.exists():
         identified = manifest.identified(library)
         # How many rows are picked is known after the first pass only, and follows from all the rest.

@@ -110,5 +110,6 @@ _IN_WORDS: dict[str, Callable[[Any, Any], str]] = {
     "chunk": _plain("number of rows in a chunk"),
     "top": _plain("--top", "all"),
     "shards": _plain("number of shards"),
+    "excel_safe": _plain("--excel-safe"),
     "screened": _plain("--cascade"),
 }

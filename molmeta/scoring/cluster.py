@@ -29,7 +29,8 @@ import torch
 
 from molmeta.bundle import versions
 from molmeta.chem.rows import Rows
-from molmeta.data.library import Library, LibraryChunk, is_stream
+from molmeta.data.library import Library, LibraryChunk
+from molmeta.data.sources import is_stream
 from molmeta.errors import ConfigError, MolmetaError, ResourceError
 from molmeta.scoring.engines import Stage, T, Wanted, cores
 from molmeta.scoring.featurize import Job, Packed, joined
@@ -186,7 +187,7 @@ def _read(library: Library, wanted: Wanted) -> Iterator[_Item]:
     count = library._read = 0
     try:
         # Opened here, so that notes on the first file become notes on the library.
-        library._first = library._open(library.sources[0])
+        library._first = library._open(0)
         library.notes = library._first.notes
         for index, chunk in enumerate(library):
             count = index + 1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from molmeta.data.identity import fingerprint
-from molmeta.errors import RefusedError
+from molmeta.errors import MolmetaError, RefusedError
 from molmeta.files import write_whole
 from molmeta.scoring.changes import changes
 from molmeta.scoring.report import ScoreReport
@@ -29,7 +29,7 @@ def remember(out: Path, manifest: Mapping[str, Any], report: ScoreReport) -> Non
     """Notes of which run an output is, once it is complete."""
     found = {"run": dict(manifest), "output": fingerprint(out), "report": asdict(report)}
     # The output is complete without it, even where the disk has no room for it.
-    with suppress(OSError):
+    with suppress(MolmetaError):
         write_whole(_note(out), json.dumps(found, indent=1).encode())
 
 

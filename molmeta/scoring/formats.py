@@ -11,7 +11,7 @@ from molmeta.errors import ConfigError
 from molmeta.scoring.format import Format, Gzip, Text
 from molmeta.scoring.parquet import Parquet
 from molmeta.scoring.sdf import Sdf
-from molmeta.scoring.text import Csv, JsonLines, Tsv
+from molmeta.scoring.text import Csv, JsonLines, SafeCsv, SafeTsv, Tsv
 
 __all__ = ["FORMATS", "TEXTS", "Format", "Maker", "Text", "format_of"]
 
@@ -26,17 +26,28 @@ FORMATS: dict[str, Maker] = {
 }
 
 
-def format_of(name: str) -> Maker:
+# What spreadsheets open, without what they would run.
+SAFE: dict[str, Maker] = {".csv": SafeCsv, ".tsv": SafeTsv}
+SAFE |= {".csv.gz": partial(Gzip, SafeCsv), ".tsv.gz": partial(Gzip, SafeTsv)}
+
+
+def format_of(name: str, *, excel_safe: bool = False) -> Maker:
     """The format of a file by its name, in any case; that of "-" (stdout) is CSV.
+
+    Parameters
+    ----------
+    name : str
+    excel_safe : bool
+        With a quote in front of what a spreadsheet would run.
 
     Raises
     ------
     ConfigError
-        No such format.
+        No such format, or none that a spreadsheet opens.
     """
-    if name == "-":
-        return Csv
-    for ending, maker in FORMATS.items():
-        if name.lower().endswith(ending):
+    makers = SAFE if excel_safe else FORMATS
+    for ending, maker in makers.items():
+        if (name if name != "-" else "-.csv").lower().endswith(ending):
             return maker
-    raise ConfigError(f"cannot write '{name}': give a name that ends in {', '.join(FORMATS)}, or -")
+    why = " for a spreadsheet" if excel_safe else ""
+    raise ConfigError(f"cannot write '{name}'{why}: give a name that ends in {', '.join(makers)}, or -")

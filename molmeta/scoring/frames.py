@@ -9,7 +9,8 @@ from functools import cached_property
 import pandas as pd
 
 from molmeta.chem.rows import Rows
-from molmeta.data.library import LibraryChunk, Sources, read_library
+from molmeta.data.library import LibraryChunk, read_library
+from molmeta.data.sources import Sources
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Local
 from molmeta.scoring.featurize import Featurize

@@ -32,7 +32,8 @@ class Halving:
         Raises
         ------
         ResourceError
-            A single row does not fit.
+            A single row does not fit, or the device failed: then this process can compute nothing on it any
+            more, and another device would give other last digits.
         """
         done: list[T] = []
         start = 0
@@ -44,6 +45,12 @@ class Halving:
                 continue
             except torch.OutOfMemoryError as error:
                 said = str(error).partition("\n")[0]
+            except torch.AcceleratorError as error:
+                said = str(error).partition("\n")[0]
+                raise ResourceError(
+                    f"the device failed ({said}); go on with --resume when it works again, or start anew "
+                    "with --force --device cpu"
+                ) from error
             # Here, where the traceback, which holds the tensors of what failed, is gone.
             if len(part) < 2:
                 raise ResourceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def merge(sink: str | Path, *, force: bool = False, incomplete: bool = False) ->
 
 def check_absent(out: Path, force: bool) -> None:
     """Raises RefusedError where an output is there that is not to be replaced."""
-    if out.exists() and not force:
+    if os.path.exists(out) and not force:
         raise RefusedError(f"{out} exists; give another name, or --force to replace it")
 
 
@@ -74,7 +75,7 @@ def join(
         tally = parts.join(manifest.layout(parts.out.name))
         notes = parts.end.notes if parts.end else ["the library was not read to its end"]
         seconds = time.perf_counter() - started
-        report = ScoreReport.of(tally, notes, seconds, str(parts.out), first)
+        report = ScoreReport.of(tally, notes, seconds, str(parts.out), first, excel_safe=manifest.excel_safe)
         if not lacking(parts):
             if resumable:
                 remember(parts.out, parts.manifest, report)

@@ -46,6 +46,8 @@ class Manifest:
         Runs that share the work.
     screened : str or None
         What chose the rows, where not all are scored.
+    excel_safe : bool
+        Whether what a spreadsheet would run gets a quote in front.
     """
 
     models: list[str]
@@ -59,9 +61,12 @@ class Manifest:
     top: int | None
     shards: int
     screened: str | None = None
+    excel_safe: bool = False
 
     @classmethod
-    def of(cls, library: Library, models: Models, top: int | None, shards: int) -> Manifest:
+    def of(
+        cls, library: Library, models: Models, top: int | None, shards: int, *, excel_safe: bool = False
+    ) -> Manifest:
         empty = models.empty()
         return cls(
             models=models.identity,
@@ -74,6 +79,7 @@ class Manifest:
             chunk=library.chunk,
             top=top,
             shards=shards,
+            excel_safe=excel_safe,
         )
 
     @classmethod
@@ -91,5 +97,5 @@ class Manifest:
     def layout(self, name: str) -> Format | Ranked:
         """How rows are written to a file of a name."""
         empty = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in self.columns.items()})
-        layout = format_of(name)(self.header, empty)
+        layout = format_of(name, excel_safe=self.excel_safe)(self.header, empty)
         return layout if self.top is None else Ranked(layout, empty, self.top)

@@ -8,25 +8,25 @@ there are, once somebody has read the library to its end.
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from molmeta.errors import RefusedError, ResourceError
-from molmeta.files import replacing, write_whole
+from molmeta.errors import MolmetaError, RefusedError
+from molmeta.files import replacing, write_whole, writing
 from molmeta.scoring.changes import changes
 from molmeta.scoring.formats import Format
+from molmeta.scoring.lock import held
 from molmeta.scoring.ranking import Ranked
 from molmeta.scoring.shard import WHOLE, Shard
 from molmeta.scoring.tally import Tally
 
 SUFFIX = ".parts"
 _MANIFEST, _END, _PART, _LOCK = "manifest.json", "end.json", ".part", "lock"
+_OWN = re.compile(r"(?:manifest\.json|end\.json|\d{9}\.part)(?:\.[0-9a-f]{16}\.tmp)?|lock\.\d+(?:\.held)?")
 
 
 @dataclass(frozen=True)
@@ -97,19 +97,26 @@ class Parts:
         Raises
         ------
         RefusedError
-            Somebody does.
+            Somebody does; or the folder is one of somebody's own.
         """
-        self.folder.mkdir(exist_ok=True)
-        try:
-            with FileLock(self.folder / f"{_LOCK}.{shard.number}", timeout=0):
-                yield
-        except Timeout:
+        with writing(self.folder):
+            self.folder.mkdir(exist_ok=True)
+            others = [path.name for path in self.folder.iterdir() if not _OWN.fullmatch(path.name)]
+        if others:
             raise RefusedError(
-                f"another run writes {self.out} right now; wait for it, or give another output"
-            ) from None
+                f"{self.folder} holds {others[0]!r}, which is no part of a run; move it, or give another "
+                "output"
+            )
+        begun = True
+        try:
+            with held(self.folder / f"{_LOCK}.{shard.number}", str(self.out)):
+                try:
+                    yield
+                finally:
+                    begun = bool(self)
         finally:
-            if not self:  # nothing was begun, or all is done
-                shutil.rmtree(self.folder, ignore_errors=True)
+            if not begun:  # nothing was begun, or all is done
+                self._clear()
 
     def done(self) -> set[int]:
         """Numbers of the chunks that are done."""
@@ -130,7 +137,7 @@ class Parts:
     def join(self, layout: Format | Ranked) -> Tally:
         """Writes the output from all parts, in order, and says what became of all rows.
 
-        Raises ResourceError where the disk is full.
+        Raises ResourceError or RefusedError where it cannot be written.
         """
         total = Tally()
 
@@ -141,8 +148,12 @@ class Parts:
                 total = Tally.total([total, part.tally])
                 yield part.data
 
-        with _on_disk(self.out), replacing(self.out) as stream:
-            layout.join(data(), stream)
+        try:
+            with replacing(self.out) as stream:
+                layout.join(data(), stream)
+        except MolmetaError as error:
+            error.add_note(f"what was scored stays in {self.folder}; molmeta merge {self.out} joins it")
+            raise
         return total
 
     def finish(self, end: End) -> None:
@@ -162,26 +173,24 @@ class Parts:
     def forget(self) -> None:
         """Deletes what was done; a lock that is held stays."""
         # The manifest goes first: without it, the rest is nothing.
-        for pattern in (_MANIFEST, _END, f"*{_PART}", "*.tmp"):
-            for path in self.folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        (self.folder / _MANIFEST).unlink(missing_ok=True)
+        self._delete(lambda name: not name.startswith(_LOCK))
 
     def drop(self) -> None:
         """Deletes all of it, folder and lock too."""
         with self.locked(WHOLE):
             self.forget()
 
+    def _clear(self) -> None:
+        """Deletes the folder, unless somebody came meanwhile."""
+        with suppress(OSError):
+            self._delete(lambda name: name.startswith(_LOCK) or name.endswith(".tmp"))
+            self.folder.rmdir()
+
+    def _delete(self, wanted: Callable[[str], bool]) -> None:
+        for path in self.folder.iterdir():
+            if _OWN.fullmatch(path.name) and wanted(path.name):
+                path.unlink(missing_ok=True)
+
     def _write(self, name: str, content: bytes) -> None:
-        with _on_disk(self.folder / name):
-            write_whole(self.folder / name, content)
-
-
-@contextmanager
-def _on_disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or error
-        raise ResourceError(
-            f"{path} cannot be written ({why}); what is done stays: make room and --resume"
-        ) from error
+        write_whole(self.folder / name, content)

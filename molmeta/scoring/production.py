@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from molmeta.data.library import Library
-from molmeta.errors import MolmetaError, RefusedError
+from molmeta.errors import MolmetaError, RefusedError, ResourceError
 from molmeta.scoring.engines import Engine, Stage
 from molmeta.scoring.parts import End, Part, Parts
 from molmeta.scoring.report import Progress
@@ -63,7 +63,8 @@ class Run:
                 self._fill(parts, shard)
             except MolmetaError as error:
                 done = counted(self.tally.rows, "row")
-                error.add_note(f"what is done, {done}, stays in {parts.folder}")
+                goes_on = "; --resume goes on" if isinstance(error, ResourceError) else ""
+                error.add_note(f"what is done, {done}, stays in {parts.folder}{goes_on}")
                 raise
 
     def parts(self, wanted: Callable[[int], bool] = lambda index: True) -> Generator[Part | End]:

@@ -23,7 +23,9 @@ class ScoreReport:
     rejected : dict of str to int
         Rows by reason code.
     formulas : int
-        Input cells that a spreadsheet would run as a formula; they are written as they are.
+        Input cells that a spreadsheet would run as a formula.
+    excel_safe : bool
+        Whether these have a quote in front; otherwise they are written as they are.
     notes : tuple of str
         How the library was read.
     seconds : float
@@ -51,10 +53,18 @@ class ScoreReport:
     copies: tuple[int, ...] = ()
     picked: int | None = None
     complete: bool = False
+    excel_safe: bool = False
 
     @classmethod
     def of(
-        cls, tally: Tally, notes: Sequence[str], seconds: float, path: str, first: Tally | None = None
+        cls,
+        tally: Tally,
+        notes: Sequence[str],
+        seconds: float,
+        path: str,
+        first: Tally | None = None,
+        *,
+        excel_safe: bool = False,
     ) -> ScoreReport:
         """Of the rows that were written, and in a cascade of all rows by its first model."""
         everything = tally if first is None else first
@@ -73,6 +83,7 @@ class ScoreReport:
             path=path,
             best=tuple(one.record for one in tally.best),
             copies=tuple(one.copies for one in tally.best),
+            excel_safe=excel_safe,
             picked=None if first is None else tally.rows - tally.rejected,
         )
 

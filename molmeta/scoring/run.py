@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
 
-from molmeta.data.library import Sources, is_stream, read_library
+from molmeta.data.library import read_library
+from molmeta.data.sources import Sources, is_path, is_stream, sources_of
 from molmeta.errors import ConfigError, InputError, RefusedError
+from molmeta.files import LONGEST_NAME, refuse_inputs
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.cache import Cache
 from molmeta.scoring.engines import Engine, Local
@@ -18,7 +21,7 @@ from molmeta.scoring.formats import format_of
 from molmeta.scoring.joining import check_absent, join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
-from molmeta.scoring.parts import Parts
+from molmeta.scoring.parts import SUFFIX, Parts
 from molmeta.scoring.production import Run, Show
 from molmeta.scoring.report import ScoreReport
 from molmeta.scoring.scorer import Scorer
@@ -39,6 +42,7 @@ def score_library(
     top: int | None = None,
     cache: str | Path | None = None,
     precision: torch.dtype = torch.float32,
+    excel_safe: bool = False,
     smiles_column: str | None = None,
     chunk: int = CHUNK,
     trusted: bool = False,
@@ -76,6 +80,8 @@ def score_library(
         Folder where what the network makes of the library is kept, for the model of the next assay.
     precision : torch.dtype
         torch.bfloat16 is faster on GPUs; scores then differ in the second or third digit.
+    excel_safe : bool
+        Put a quote in front of cells that a spreadsheet would run as a formula; of .csv and .tsv only.
     smiles_column : str or None
         Found by content if None.
     chunk : int
@@ -99,20 +105,21 @@ def score_library(
     models = Models([predictor] if isinstance(predictor, Predictor) else list(predictor), columns, precision)
     if top is not None and top < 1:
         raise ConfigError(f"top={top} is not a number of rows; wanted 1 or more")
-    format_of(str(sink))
+    format_of(str(sink), excel_safe=excel_safe)
     if str(sink) != "-":
         check_sink(source, Path(sink), force or resume)
     if (resume or shard != WHOLE) and (is_stream(source) or str(sink) == "-"):
         raise ConfigError("a stream cannot be resumed or sharded: give the library and the output as files")
     library = read_library(source, smiles_column=smiles_column, chunk=chunk, trusted=trusted)
     check_columns(library.header)
-    manifest = Manifest.of(library, models, top, shard.count)
+    manifest = Manifest.of(library, models, top, shard.count, excel_safe=excel_safe)
     layout = manifest.layout(str(sink))
     kept = None if cache is None else Cache(cache, models)
     run = Run(library, Scorer(models, layout, kept), engine or Local(), progress)
     if str(sink) == "-":
         tally = write_to_stdout(run.parts(), layout)
-        return ScoreReport.of(tally, library.notes, time.perf_counter() - started, "-")
+        seconds = time.perf_counter() - started
+        return ScoreReport.of(tally, library.notes, seconds, "-", excel_safe=excel_safe)
     parts, identified = Parts(Path(sink)), manifest.identified(library)
     if resume and not force and parts.out.exists():
         return recall(parts.out, identified, started)
@@ -123,16 +130,16 @@ def score_library(
 
 
 def check_sink(source: Sources, sink: Path, force: bool) -> None:
-    inputs = source if isinstance(source, list | tuple) else [source]
-    if sink.exists() and any(isinstance(one, str | Path) and _same(Path(one), sink) for one in inputs):
-        raise RefusedError(f"{sink} is the library itself; give another name for the output")
+    """Raises RefusedError where an output is the library, is there, or cannot be; before any work is done."""
+    refuse_inputs(sink, filter(is_path, sources_of(source)))
     check_absent(sink, force)
-    if not sink.parent.is_dir():
+    if not os.path.isdir(sink.parent):
         raise RefusedError(f"{sink.parent} is not a folder; create it first, or give another path")
-
-
-def _same(a: Path, b: Path) -> bool:
-    return a.exists() and a.samefile(b)
+    if os.path.isdir(sink):
+        raise RefusedError(f"{sink} is a folder; give the name of a file")
+    longest = LONGEST_NAME - len(SUFFIX)
+    if len(os.fsencode(sink.name)) > longest:
+        raise RefusedError(f"the name {sink.name[:40]}... is too long; wanted at most {longest} bytes")
 
 
 def check_columns(header: Sequence[str]) -> None:

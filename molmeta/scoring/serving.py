@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol, TypeVar
 
+from molmeta.errors import MolmetaError
+
 Job_contra = TypeVar("Job_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -111,7 +113,8 @@ def _attempt(work: Work[Any, Any], message: bytes, watch: Watch) -> memoryview:
         watch(0, 0)  # a death from here on is no row's
         return ForkingPickler.dumps(result)
     except Exception as error:
-        error.add_note(f"In a worker process:\n{traceback.format_exc()}")
+        if not isinstance(error, MolmetaError):  # that says what is to be mended, not where it was found
+            error.add_note(f"In a worker process:\n{traceback.format_exc()}")
         return _portable(error)
 
 

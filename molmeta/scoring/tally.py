@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from molmeta.data.library import LibraryChunk
+from molmeta.scoring.formulas import is_formula
 
 SHOWN = 5  # best rows that a report repeats
 
@@ -147,18 +148,3 @@ def _record(row: pd.Series) -> dict[str, Any]:
     """A row by column, as Python's own types."""
     plain = {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
     return {name: None if pd.isna(value) else value for name, value in plain.items()}
-
-
-def is_formula(cell: str) -> bool:
-    """Whether a spreadsheet would take a cell for a formula: it starts as one and is no number.
-
-    >>> is_formula("=1+1"), is_formula("-5"), is_formula("@cmd"), is_formula("CCO")
-    (True, False, True, False)
-    """
-    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return False
-    try:
-        float(cell)
-    except ValueError:
-        return True
-    return False

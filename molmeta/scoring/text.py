@@ -14,6 +14,7 @@ import pyarrow as pa
 from molmeta.scoring.cells import as_text, floats, typed
 from molmeta.scoring.digits import spelled
 from molmeta.scoring.format import Cells, Text, lines
+from molmeta.scoring.formulas import as_text_cell
 
 _QUOTED = json.JSONEncoder(ensure_ascii=False).encode
 # Lone surrogates that stand for no byte.
@@ -46,6 +47,19 @@ class Csv(Text):
 
 
 class Tsv(Csv):
+    """The same with tabs."""
+
+    delimiter = "\t"
+
+
+class SafeCsv(Csv):
+    """CSV for a spreadsheet: what it would take for a formula gets a quote in front, in titles too."""
+
+    def _quoted(self, cells: Sequence[str]) -> Sequence[str]:
+        return super()._quoted([as_text_cell(cell) for cell in cells])
+
+
+class SafeTsv(SafeCsv):
     """The same with tabs."""
 
     delimiter = "\t"

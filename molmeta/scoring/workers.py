@@ -331,12 +331,15 @@ def _context(work: object) -> ForkServerContext | SpawnContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     # Without effect once the server runs: new workers then import what it lacks, each for itself.
-    context.set_forkserver_preload([__name__, type(work).__module__])
+    context.set_forkserver_preload(["molmeta.scoring.forked", __name__, type(work).__module__])
     # It looks for these modules before it is told the path of its parent, and first in the current folder,
     # where any file can have the name of a module.
     path = {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "PYTHONSAFEPATH": "1"}
-    with _environment(ONE_THREAD | path), _uninterrupted():
-        forkserver.ensure_running()
+    try:
+        with _environment(ONE_THREAD | path), _uninterrupted():
+            forkserver.ensure_running()
+    except OSError:  # TMPDIR, where its socket goes, cannot be written or has a long name
+        return multiprocessing.get_context("spawn")
     return context
 
 

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
-from molmeta.errors import DeadlineError, MolmetaError, ResourceError
+from molmeta.errors import DeadlineError, ResourceError
 from molmeta.scoring.workers import Work, Workers
 from molmeta.serve.limits import Limits
 
@@ -108,11 +108,7 @@ class Desk(Generic[Ask, Told]):
 
     @staticmethod
     def _told(workers: Workers[Ask | None, Told | None], question: Ask | None, seconds: float) -> Told | None:
-        try:
-            ((_, answer),) = workers.map([question], limit=seconds)
-        except MolmetaError as error:
-            error.__notes__ = []  # where in the process it was raised, which is nothing to a user
-            raise
+        ((_, answer),) = workers.map([question], limit=seconds)
         return answer
 
     def _late(self) -> DeadlineError:

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from molmeta.errors import ResourceError
 
 _CONNECTIONS = 200
-_FAREWELL = 10  # seconds that requests under way have when the service is told to end
+_FAREWELL = 2  # seconds that requests under way have when the service is told to end
 
 
 def listen(host: str, port: int) -> socket.socket:

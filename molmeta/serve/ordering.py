@@ -13,6 +13,7 @@ import pandas as pd
 from molmeta.adaptreport import AdaptReport
 from molmeta.data.support import Support
 from molmeta.report.words import headline
+from molmeta.scoring.formulas import as_text_cell, is_formula
 from molmeta.serve.answer import Answer, Basis, Judgement, Ranked
 from molmeta.serve.question import CANDIDATES, Line
 from molmeta.verdict import Verdict
@@ -32,7 +33,7 @@ def in_order(lines: Sequence[Line], frame: pd.DataFrame, support: Support) -> li
     value = "mm_probability" if support.target.kind == "classification" else "mm_value"
     names = support.names()
     unique = {name for name, count in Counter(names).items() if count == 1}
-    structures = {n: s for n, s in zip(names, support.smiles, strict=True) if n in unique}
+    structures = {n: s for n, s in zip(names, support.smiles, strict=True) if s and n in unique}
     good = frame[frame["mm_status"] == "ok"].sort_values("mm_score", ascending=False, kind="stable")
     return [
         Ranked(
@@ -87,19 +88,32 @@ def _judgement(verdict: Verdict) -> Judgement:
     )
 
 
-def table_of(answer: Answer) -> str:
-    """The answer as CSV: ranked rows with the columns of `molmeta score`, then the rejected candidates."""
+def formulas_of(answer: Answer) -> int:
+    """Cells of the table that a spreadsheet would run."""
+    names = [(one.name, one.text, one.nearest or "") for one in answer.ranked]
+    names += [(bad.name, bad.text, "") for bad in answer.rejected if bad.box == CANDIDATES]
+    return sum(is_formula(cell) for row in names for cell in row)
+
+
+def table_of(answer: Answer, *, excel_safe: bool = False) -> str:
+    """The answer as CSV: ranked rows with the columns of `molmeta score`, then the rejected candidates.
+
+    With `excel_safe` what a spreadsheet would run has a quote in front.
+    """
     value = "mm_probability" if answer.model.kind == "classification" else "mm_value"
     columns = ("mm_status", "mm_smiles", "mm_score", value, *(f"mm_{name}" for name in _SAME))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(["rank", "row", "name", "structure", *columns])
+
+    def write(*cells: object) -> None:
+        safe = (as_text_cell(one) if excel_safe and isinstance(one, str) else one for one in cells)
+        writer.writerow(safe)
+
     for one in answer.ranked:
         own = (getattr(one, name) for name in _SAME)
-        writer.writerow(
-            [one.rank, one.row, one.name, one.text, "ok", one.smiles, one.score, one.predicted, *own]
-        )
+        write(one.rank, one.row, one.name, one.text, "ok", one.smiles, one.score, one.predicted, *own)
     for bad in answer.rejected:
         if bad.box == CANDIDATES:
-            writer.writerow(["", bad.row, bad.name, bad.text, bad.reason, *[""] * (len(columns) - 1)])
+            write("", bad.row, bad.name, bad.text, bad.reason, *[""] * (len(columns) - 1))
     return out.getvalue()

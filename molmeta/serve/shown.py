@@ -15,7 +15,7 @@ from molmeta.pages import environment
 from molmeta.serve.answer import Illustrated
 from molmeta.serve.counter import Counter
 from molmeta.serve.forms import ACTIVES_AND_INACTIVES, MEASURED, SHOWN, Form
-from molmeta.serve.ordering import basis_of, table_of
+from molmeta.serve.ordering import basis_of, formulas_of, table_of
 from molmeta.serve.problems import RequestError
 from molmeta.serve.words import words
 
@@ -76,12 +76,20 @@ def _result(found: Illustrated | None) -> dict[str, Any]:
     """What the templates show of an answer."""
     if found is None:
         return {"answer": None}
-    table = table_of(found.answer).encode("utf-8", "backslashreplace")
-    table = base64.b64encode(b"\xef\xbb\xbf" + table)  # by this mark Excel knows UTF-8
+    formulas = formulas_of(found.answer)
     return {
         "answer": found.answer,
         "shown": found.answer.ranked[:SHOWN],
         # molmeta.drawing makes them, and escapes what it does not draw.
         "pictures": {smiles: Markup(picture) for smiles, picture in found.pictures.items()},
-        "download": f"data:text/csv;charset=utf-8;base64,{table.decode()}",
+        "download": _link(table_of(found.answer)),
+        "formulas": formulas,
+        "download_safe": _link(table_of(found.answer, excel_safe=True)) if formulas else "",
     }
+
+
+def _link(table: str) -> str:
+    """A table as an address that holds it."""
+    # By the mark in front Excel knows UTF-8.
+    data = base64.b64encode(b"\xef\xbb\xbf" + table.encode("utf-8", "backslashreplace"))
+    return f"data:text/csv;charset=utf-8;base64,{data.decode()}"

@@ -12,7 +12,8 @@ import torch
 
 from molmeta.chem.rows import read_rows
 from molmeta.chem.similarity import tanimoto
-from molmeta.data.library import Sources, read_library
+from molmeta.data.library import read_library
+from molmeta.data.sources import Sources
 from molmeta.errors import ConfigError, InputError, NotEnoughData
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.engines import Engine, Local
@@ -196,4 +197,5 @@ def _check(
 def _nothing(status: Mapping[str, int]) -> str:
     """Why a library has no candidate."""
     told = ", ".join(f"{count} {reason}" for reason, count in sorted(status.items()))
-    return f"nothing in the library can be suggested: {counted(sum(status.values()), 'row')} read ({told})"
+    read = f"{counted(sum(status.values()), 'row')} read{told and f' ({told})'}"
+    return f"nothing in the library can be suggested: {read}; wanted compounds that were not measured"

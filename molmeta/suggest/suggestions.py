@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from molmeta.errors import RefusedError
 from molmeta.files import write_whole
+from molmeta.scoring.cells import distinct
 from molmeta.scoring.formats import format_of
+from molmeta.scoring.formulas import is_formula
 from molmeta.suggest.candidates import LEFT_OUT, OK
 
 
@@ -76,19 +80,33 @@ class Suggestions:
         own = pd.DataFrame(list(self.cells), columns=list(self.header), dtype="str")
         return pd.concat([own, self.picks], axis=1)
 
-    def encoded(self, name: str = "-") -> bytes:
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Each pick by column; blank and repeated names have numbers."""
+        names = [*distinct(self.header, list(map(str, self.picks))), *map(str, self.picks)]
+        rows = self.table.itertuples(index=False, name=None)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    @property
+    def formulas(self) -> int:
+        """Cells of the library that a spreadsheet would run as a formula."""
+        return sum(is_formula(cell) for row in self.cells for cell in row)
+
+    def encoded(self, name: str = "-", *, excel_safe: bool = False) -> bytes:
         """The table in the format of a file of that name, as `score_library` writes it; "-" is CSV.
+
+        With `excel_safe` what a spreadsheet would run has a quote in front.
 
         Raises
         ------
         ConfigError
             No such format.
         """
-        layout, stream = format_of(name)(self.header, self.picks.iloc[:0]), BytesIO()
+        layout, stream = format_of(name, excel_safe=excel_safe)(self.header, self.picks.iloc[:0]), BytesIO()
         layout.join([layout.encode(self.cells, self.picks, self.picks["mm_smiles"].tolist())], stream)
         return stream.getvalue()
 
-    def write(self, path: str | Path, *, force: bool = False) -> None:
+    def write(self, path: str | Path, *, force: bool = False, excel_safe: bool = False) -> None:
         """Writes the table into a file, which appears whole or not at all.
 
         Raises
@@ -99,9 +117,9 @@ class Suggestions:
             The file exists and `force` is not given, or its folder does not.
         """
         out = Path(path)
-        data = self.encoded(out.name)
-        if out.exists() and not force:
+        data = self.encoded(out.name, excel_safe=excel_safe)
+        if os.path.exists(out) and not force:
             raise RefusedError(f"{out} exists; give another name, or force to replace it")
-        if not out.parent.is_dir():
+        if not os.path.isdir(out.parent):
             raise RefusedError(f"{out.parent} is not a folder; create it first, or give another path")
         write_whole(out, data)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from molmeta.chem.molecule import Molecule
 from molmeta.chem.smiles import read_many
-from molmeta.data.library import Library, Sources, read_library
+from molmeta.data.library import Library, read_library
+from molmeta.data.sources import Sources
 from molmeta.errors import ConfigError
 
 # Cells of a column of availability that say no. Of a blank nobody knows, so it is no too.

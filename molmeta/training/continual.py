@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from molmeta.atlas import Atlas
-from molmeta.checkpoint import CONFIG, find_checkpoint, load_checkpoint, save_checkpoint
+from molmeta.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from molmeta.data.collection import join
 from molmeta.data.corpus import Corpus
 from molmeta.errors import NotEnoughData
@@ -196,7 +196,7 @@ class ContinualRun(Run):
         on hundreds of assays that are new to the tables, which the new ones are not any more."""
         learner, before, new = self.learner, self.before, self.new
         note_compounds(learner, new, before)
-        stored = json.loads((find_checkpoint(self.config.init) / CONFIG).read_text(encoding="utf-8"))
+        stored = read_config(find_checkpoint(self.config.init))
         learner.info = {
             **before.info,
             "name": self.config.name,

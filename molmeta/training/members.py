@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from molmeta.errors import CheckpointError
 from molmeta.files import write_whole
+from molmeta.stored import read_json
 from molmeta.training.config import Change, TrainConfig
 from molmeta.training.journal import BEST, LOG, STATE
 from molmeta.training.report import Diverged
@@ -18,6 +20,7 @@ from molmeta.training.state import read_state, write_state
 
 FACTORS = (0.8, 1.25)
 _DECADES = 1.0  # members start at rates up to that far above and below those of the configuration
+_MOST_PLAN = 2**26  # bytes
 START = -1  # what all members copy in the beginning: the end of stage A
 
 
@@ -61,10 +64,15 @@ class Plan:
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content["members"] = [Member([(*c,) for c in m["schedule"]], m["scores"]) for m in content["members"]]
-        content["copies"] = {int(member): source for member, source in content["copies"].items()}
-        return cls(**content)
+        """Raises CheckpointError where the file is damaged."""
+        content = read_json(path, most=_MOST_PLAN)
+        try:
+            members = [Member([(*c,) for c in m["schedule"]], m["scores"]) for m in content["members"]]
+            content["members"] = members
+            content["copies"] = {int(member): source for member, source in content["copies"].items()}
+            return cls(**content)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(f"{path} is no plan of a population ({error!r}); start anew") from error
 
 
 def first_plan(config: TrainConfig, members: int, seed: int, wanted: dict[str, Any]) -> Plan:

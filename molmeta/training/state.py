@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from molmeta.checkpoint import parse_tensors
 from molmeta.errors import CheckpointError
 from molmeta.files import write_whole
+from molmeta.tensorfile import TensorFile
 
 
 def pack(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -58,8 +58,14 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     CheckpointError
         The file is damaged.
     """
-    tensors = parse_tensors(path.read_bytes(), str(path))
-    if "counters" not in tensors:
+    file = TensorFile.open(path)
+    entry = file.entries.get("counters")
+    if entry is None or entry.dtype != "U8":
         raise CheckpointError(f"{path} is not the state of a training run; remove it and start again")
-    counters: dict[str, Any] = json.loads(bytes(tensors.pop("counters").numpy()).decode())
+    try:
+        counters: dict[str, Any] = dict(json.loads(file.read("counters")))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); remove it and start again") from error
+    tensors = file.tensors()
+    del tensors["counters"]
     return tensors, counters

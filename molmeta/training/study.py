@@ -21,6 +21,7 @@ from molmeta.training.config import nearest
 try:
     import cmaes  # noqa: F401  (Optuna would miss it in the middle of a study)
     import optuna
+    import sqlalchemy
     from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
     from optuna.samplers import BaseSampler, CmaEsSampler, NSGAIISampler, TPESampler
     from optuna.trial import TrialState
@@ -124,7 +125,9 @@ def open_study(
     if settings.sampler == "cmaes" and len(directions) > 1:
         raise ConfigError(f"cmaes has one objective, found {len(directions)}; give nsga2 or tpe")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / STUDY).resolve().as_posix()}")
+    # A folder may be called anything, "?" and "%" included.
+    url = sqlalchemy.URL.create("sqlite", database=str((folder / STUDY).resolve()))
+    storage = optuna.storages.RDBStorage(url.render_as_string())
     study = optuna.create_study(
         storage=storage,
         study_name=_NAME,

@@ -1,4 +1,4 @@
-"""The command line as users reach it: through the console script's entry point, in this process."""
+"""The command line in this process: all of it but what `molmeta.cli.__main__` does to a process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 import molmeta
 from molmeta.checkpoint import save_checkpoint
+from molmeta.cli.app import app
 from molmeta.learner import Learner
 
 
@@ -38,8 +38,6 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    (script,) = entry_points(group="console_scripts", name="molmeta")
-    app = script.load()
 
     def call(*arguments: object) -> Done:
         capfd.readouterr()

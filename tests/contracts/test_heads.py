@@ -215,6 +215,7 @@ def test_a_batch_of_one_equals_a_batch_of_many(name: str, encoder: str, kind: st
     for row in picked:
         close(numbers(predict(data.mols.select(rows(row)))), many[row : row + 1])
     close(numbers(predict(data.mols.select(rows(*picked)))), many[picked])
+    assert numbers(predict(data.mols.select(rows()))).shape[0] == 0
 
 
 @every_head

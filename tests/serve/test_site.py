@@ -32,8 +32,12 @@ def ranked(page: str) -> list[str]:
     ]
 
 
+def tables_in(page: str) -> list[str]:
+    return re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)
+
+
 def table_of(page: str) -> list[dict[str, str]]:
-    (encoded,) = re.findall(r'href="data:text/csv;charset=utf-8;base64,([^"]*)"', page)
+    (encoded, *_) = tables_in(page)
     return list(csv.DictReader(io.StringIO(base64.b64decode(encoded).decode("utf-8-sig"), newline="")))
 
 

@@ -52,7 +52,8 @@ def folder(corpus_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def unbroken(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> SearchReport:
-    out = tmp_path_factory.mktemp("unbroken") / "study"
+    # A name that would mean something else in a URL.
+    out = tmp_path_factory.mktemp("unbroken") / "study? 100%20#1"
     return search(folder / "study.toml", out, data=folder, trials=3, device="cpu")
 
 

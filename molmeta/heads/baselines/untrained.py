@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -162,7 +163,7 @@ class RandomForest(Head):
         prevalence, n = float(active.mean()), len(active)
 
         def predict(mols: MolBatch) -> Prediction:
-            votes = self.trees * forest.predict_proba(_array(mols))[:, 1]
+            votes = self.trees * _of_rows(lambda x: forest.predict_proba(x)[:, 1], _array(mols))
             share = torch.as_tensor(
                 (votes + prevalence) / (self.trees + 1), device=mols.need("counts").device
             )
@@ -178,12 +179,19 @@ class RandomForest(Head):
 
         def predict(mols: MolBatch) -> Prediction:
             rows = _array(mols)
-            trees = np.stack([tree.predict(rows) for tree in forest.estimators_])
+            trees = np.stack([_of_rows(tree.predict, rows) for tree in forest.estimators_])
             mean = torch.as_tensor(trees.mean(0), device=mols.need("counts").device)
             std = torch.as_tensor(trees.std(0), device=mean.device)
             return Gaussian(mean=mean, std=(std.square() + floor**2).sqrt())
 
         return predict
+
+
+def _of_rows(
+    predict: Callable[[NDArray[np.float32]], NDArray[np.float64]], rows: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Of no rows nothing, which scikit-learn refuses to say."""
+    return predict(rows) if len(rows) else np.zeros(0)
 
 
 def _array(mols: MolBatch) -> NDArray[np.float32]:

@@ -21,11 +21,20 @@ class Table(nn.Module):
                 setattr(self, name, buffer.new_zeros(stored.shape))
         super()._load_from_state_dict(state_dict, prefix, *rest, **options)
 
+    def fault(self) -> str | None:
+        """What the rows of this table contradict each other in, where it came from a file."""
+        return None
+
     def fill(self, **rows: Tensor) -> None:
         """Replaces the rows of the buffers named."""
         for name, value in rows.items():
             buffer = self.get_buffer(name)
             setattr(self, name, value.to(buffer))
+
+
+def ascends(keys: Tensor) -> bool:
+    """Whether none of keys int64[c] is smaller than the one before."""
+    return bool((keys[1:] >= keys[:-1]).all())
 
 
 def find(keys: Tensor, wanted: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from molmeta.chem.batch import MolBatch
 from molmeta.data.history import History, Panel
-from molmeta.heads.evidence.lookup import Table, find
+from molmeta.heads.evidence.lookup import Table, ascends, find
 
 _ROUNDS = 30
 _PSEUDO = 4.0  # assays in which a compound is average, and has an average variance
@@ -37,6 +37,16 @@ class Panels(Table):
         self.register_buffer("mean", torch.zeros(0))
         self.register_buffer("own", torch.zeros(0))
         self.register_buffer("factor", torch.zeros(0, rank))
+
+    def fault(self) -> str | None:
+        sizes = {name: len(buffer) for name, buffer in self.named_buffers(recurse=False)}
+        if len(set(sizes.values())) > 1:
+            return f"its columns differ in length: {sizes}"
+        panel, key = self.get_buffer("panel"), self.get_buffer("key")
+        starts = panel[1:] != panel[:-1]
+        if not ascends(panel) or not bool((starts | (key[1:] >= key[:-1])).all()):
+            return "its panels or compounds are out of order"
+        return None
 
     @property
     def rank(self) -> int:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from molmeta.chem.batch import Kept, MolBatch
 from molmeta.data.history import History
-from molmeta.heads.evidence.lookup import Table, find
+from molmeta.heads.evidence.lookup import Table, ascends, find
 
 _PSEUDO = 1.0  # measurements of a compound that say nothing, beside those that there are
 # Profiles are of use to a support set of which they hold at least this share.
@@ -37,6 +37,16 @@ class Profiles(Table):
         self.register_buffer("count", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("assay", torch.zeros(0, dtype=torch.int32))
         self.register_buffer("value", torch.zeros(0, dtype=torch.int8))
+
+    def fault(self) -> str | None:
+        key, count, assay, value = (self.get_buffer(name) for name in ("key", "count", "assay", "value"))
+        if len(key) != len(count) or len(assay) != len(value):
+            return f"{len(key)} compounds have {len(count)} counts, {len(assay)} assays {len(value)} values"
+        if bool((count < 0).any()) or int(count.long().sum()) != len(assay):
+            return f"its counts do not add up to its {len(assay)} measurements"
+        if bool((assay < 0).any()) or not ascends(key):
+            return "its compounds or assays are out of order"
+        return None
 
     def learn(self, history: History) -> None:
         """Keeps the profiles of a history, rounded to 1/63 of a standard deviation."""
