@@ -40,7 +40,7 @@ def split_assays(assays: pd.DataFrame, share: float, seed: int = 0) -> tuple[lis
     )
 
 
-def splitscaffolds(
+def split_scaffolds(
     smiles: Sequence[str], share: float, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Positions of the compounds to keep and to hold out, no Bemis-Murcko scaffold on both sides.
