@@ -144,22 +144,24 @@ class Staging:
         new = [text for text in dict.fromkeys(texts) if text not in known]
         for start in range(0, len(new), _ASKED):
             part = new[start : start + _ASKED]
-            self._base.executemany(
-                f"INSERT OR IGNORE INTO {table} (text) VALUES (?)", ((one,) for one in part)
-            )
+            add = f"INSERT OR IGNORE INTO {table} (text) VALUES (?)"
+            self._base.executemany(add, ((one,) for one in part))
             marks = ", ".join("?" * len(part))
-            known.update(self._base.execute(f"SELECT text, id FROM {table} WHERE text IN ({marks})", part))
+            ask = f"SELECT text, id FROM {table} WHERE text IN ({marks})"  # nosec B608
+            known.update(self._base.execute(ask, part))
         return np.array([known[text] for text in texts], dtype=np.int64)
 
     def texts(self, table: str, numbers: Sequence[int]) -> list[str]:
         """The texts of numbers, in their order."""
         marks = ", ".join("?" * len(numbers))
-        found = dict(self._base.execute(f"SELECT id, text FROM {table} WHERE id IN ({marks})", list(numbers)))
+        ask = f"SELECT id, text FROM {table} WHERE id IN ({marks})"  # nosec B608
+        found = dict(self._base.execute(ask, list(numbers)))
         return [found[number] for number in numbers]
 
     def largest(self, table: str) -> int:
         """The largest number given; numbers start at 1."""
-        return int(self._base.execute(f"SELECT COALESCE(MAX(id), 0) FROM {table}").fetchone()[0])
+        ask = f"SELECT COALESCE(MAX(id), 0) FROM {table}"  # nosec B608
+        return int(self._base.execute(ask).fetchone()[0])
 
     def arrange(self) -> None:
         """Sorts the rows by assay; to be called when all are there.

@@ -91,6 +91,7 @@ def test_exceptions_of_bandit_are_few_and_named() -> None:
         if "# nosec" in line
     }
     assert found == {
+        ("molmeta/corpora/staging.py", "B608"),  # names of tables are those of the module
         ("molmeta/drawing.py", "B405"),
         ("molmeta/drawing.py", "B314"),
         ("molmeta/pages/__init__.py", "B704"),
