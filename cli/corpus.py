@@ -84,7 +84,8 @@ def build(
         return
     _show(out, asdict(manifest))
     render.line()
-    render.line(f'Next: [data] train = "{out}", roles = ["train"] in the configuration of molmeta train')
+    fold = max(manifest.counts["folds"], key=manifest.counts["folds"].get)
+    render.line(f'Next: [data] train = "{out}", roles = ["{fold}"] in the configuration of molmeta train')
 
 
 @corpus.command()
