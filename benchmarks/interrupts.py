@@ -94,8 +94,9 @@ def main() -> None:
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--out", type=Path, help="JSON")
     options = made.parse_args()
-    # A shell has what it starts in the background ignore Ctrl-C, and children inherit that.
+    # A shell has what it starts in the background ignore Ctrl-C, and nohup a hang-up; children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     draws = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as folder:
         commands = prepared(Path(folder), options)

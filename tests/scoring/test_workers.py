@@ -56,6 +56,8 @@ def script(folder: Path, text: str) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         (copy.parent / "__init__.py").touch()
         shutil.copy(module.__file__, copy)
+    forked = Path(molmeta.scoring.workers.__file__).with_name("forked.py")  # for fork servers to import
+    shutil.copy(forked, folder / "molmeta" / "scoring")
     path = folder / "script.py"
     path.write_text(f"import sys\nsys.path[:0] = {[str(folder), str(Path(__file__).parent)]}\n{text}")
     return path
@@ -459,3 +461,32 @@ def test_a_stop_from_another_thread_ends_a_map():
         with pytest.raises(RuntimeError, match="were ended"):
             list(pool.map([60.0]))
         assert time.monotonic() - began < 5
+
+
+ENDLESS = """
+import os, pathlib, time
+
+pathlib.Path(__file__).with_name(f"{os.getpid()}.pid").touch()
+time.sleep(60)
+"""
+LEAVING = """
+import pathlib, time
+from molmeta.scoring.workers import Workers
+
+
+class Work:
+    __module__ = "endless"
+
+
+Workers(Work(), 1)
+while not list(pathlib.Path(__file__).parent.glob("*.pid")):
+    time.sleep(0.05)
+"""
+
+
+def test_a_fork_server_that_is_at_its_imports_ends_with_its_parent(tmp_path: Path):
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    done = execute(script(tmp_path, LEAVING))
+    assert done.returncode == 0, done.stderr
+    (server,) = (int(file.stem) for file in tmp_path.glob("*.pid"))
+    assert gone(server)
