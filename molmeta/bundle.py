@@ -99,7 +99,7 @@ def write_bundle(
         for key, value in learner_tensors(learner).items()
         if not key.startswith(others) and (usual or not says_conformity(key))
     }
-    _write(path, tensors, compounds, {**state, "learner": config, "name": learner.name}, force)
+    _write(path, tensors, {**state, "learner": config, "name": learner.name}, compounds, force=force)
 
 
 def write_reference(
@@ -112,7 +112,7 @@ def write_reference(
 ) -> None:
     """Writes a bundle that names its checkpoint and holds no weights; raises as `write_bundle`."""
     named = {"model": origin.model, "sha256": origin.sha256}
-    _write(path, {}, compounds, {**state, "origin": named}, force)
+    _write(path, {}, {**state, "origin": named}, compounds, force=force)
 
 
 def versions() -> dict[str, str]:
@@ -132,8 +132,9 @@ def rounded(learner: Learner) -> Learner:
 def _write(
     path: Path,
     tensors: Mapping[str, Tensor],
-    compounds: Mapping[str, Tensor] | None,
     state: Mapping[str, Any],
+    compounds: Mapping[str, Tensor] | None = None,
+    *,
     force: bool,
 ) -> None:
     if path.exists() and not force:

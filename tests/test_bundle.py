@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from molmeta import bundle
 from molmeta.bundle import Origin, rounded, write_bundle, write_reference
 from molmeta.checkpoint import save_checkpoint
-from molmeta.errors import CheckpointError, RefusedError
+from molmeta.errors import CheckpointError, RefusedError, ResourceError
 from molmeta.learner import Learner
 from molmeta.unbundle import read_bundle
 
@@ -31,8 +32,8 @@ def file(learner: Learner, tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(file: Path, learner: Learner):
-    bundle = read_bundle(file)
-    found, state = bundle.learner, bundle.state
+    found = read_bundle(file)
+    found, state = found.learner, found.state
     assert state == STATE
     assert list(found.heads) == ["evidence"]
     expected = rounded(learner).state_dict()
@@ -153,8 +154,8 @@ def test_a_reference_needs_the_same_checkpoint(learner: Learner, tmp_path: Path)
     save_checkpoint(folder, learner)
     origin = Origin.of(folder)
     write_reference(tmp_path / "a.molmeta", origin, STATE)
-    bundle = read_bundle(tmp_path / "a.molmeta")
-    found, state = bundle.learner, bundle.state
+    found = read_bundle(tmp_path / "a.molmeta")
+    found, state = found.learner, found.state
     assert state == STATE
     assert (tmp_path / "a.molmeta").stat().st_size < 2000
     assert torch.equal(
@@ -168,3 +169,10 @@ def test_a_reference_needs_the_same_checkpoint(learner: Learner, tmp_path: Path)
     (folder / "config.json").unlink()
     with pytest.raises(CheckpointError, match="needs its checkpoint"):
         read_bundle(tmp_path / "a.molmeta")
+
+
+def test_what_could_not_be_read_is_not_written(learner: Learner, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(bundle, "MOST_STATE", 10)
+    with pytest.raises(ResourceError, match="adapt to fewer rows"):
+        write_bundle(tmp_path / "a.molmeta", learner, ["evidence"], STATE)
+    assert not list(tmp_path.iterdir())

@@ -59,15 +59,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["bbb", "logp"])
-def both(
-    request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Predictor, Path]:
-    """A model that is open, and the file of the private one."""
-    opened = adapt(_table(request.param), folder, device="cpu", verdict=False)
-    path = tmp_path_factory.mktemp("private") / "p.molmeta"
-    opened.as_private().save(path)
-    return opened, path
+Both = tuple[Predictor, Path]
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Both]:
+    """Models that are open, and the files of the private ones."""
+    found = {}
+    for name in ("bbb", "logp"):
+        opened = adapt(_table(name), folder, device="cpu", verdict=False)
+        path = tmp_path_factory.mktemp("private") / "p.molmeta"
+        opened.as_private().save(path)
+        found[name] = opened, path
+    return found
+
+
+@pytest.fixture(params=["bbb", "logp"])
+def both(request: pytest.FixtureRequest, made: dict[str, Both]) -> Both:
+    """A model of classes, and one of values."""
+    return made[request.param]
+
+
+@pytest.fixture
+def classes(made: dict[str, Both]) -> Both:
+    return made["bbb"]
 
 
 def _table(name: str) -> pd.DataFrame:
@@ -83,7 +98,7 @@ def _strings(value: object) -> list[str]:
     return [text for one in value for text in _strings(one)] if isinstance(value, list) else []
 
 
-def test_scores_are_the_same_to_the_last_bit(both: tuple[Predictor, Path]) -> None:
+def test_scores_are_the_same_to_the_last_bit(both: Both) -> None:
     opened, path = both
     private = load(path, device="cpu")
     asked = [*NEW, *opened.support.smiles[:5]]
@@ -96,7 +111,7 @@ def test_scores_are_the_same_to_the_last_bit(both: tuple[Predictor, Path]) -> No
         assert pd.isna(name) or row == f"row {rows[name][0]}"
 
 
-def test_no_structure_and_no_name_is_in_the_file(both: tuple[Predictor, Path]) -> None:
+def test_no_structure_and_no_name_is_in_the_file(both: Both) -> None:
     opened, path = both
     data = path.read_bytes()
     found = load_tensors(data)
@@ -114,7 +129,7 @@ def test_no_structure_and_no_name_is_in_the_file(both: tuple[Predictor, Path]) -
     assert state["recipe"] is None
 
 
-def test_identity_is_kept_of_public_compounds_alone(both: tuple[Predictor, Path], folder: Path) -> None:
+def test_identity_is_kept_of_public_compounds_alone(both: Both, folder: Path) -> None:
     opened, path = both
     stored = set(load_tensors(path.read_bytes())["compounds.identity"].tolist())
     own = {compound_hash(smiles) for smiles in opened.support.smiles}
@@ -161,7 +176,7 @@ def test_other_heads_and_a_reference(folder: Path, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(before, after)
 
 
-def test_a_private_model_stays_one(both: tuple[Predictor, Path], tmp_path: Path) -> None:
+def test_a_private_model_stays_one(both: Both, tmp_path: Path) -> None:
     _, path = both
     private = load(path, device="cpu")
     assert private.as_private() is private
@@ -172,15 +187,15 @@ def test_a_private_model_stays_one(both: tuple[Predictor, Path], tmp_path: Path)
         private.support.molecules()
 
 
-def test_what_can_have_no_private_model(folder: Path) -> None:
+def test_what_can_have_no_private_model(folder: Path, classes: Both) -> None:
     with pytest.raises(RefusedError, match="'maml' adapts the encoder"):
         adapt(_table("bbb"), folder, device="cpu", verdict=False, head="maml").as_private()
-    opened = adapt(_table("bbb"), folder, device="cpu", verdict=False)
+    opened = classes[0]
     with pytest.raises(ConfigError, match="nothing to keep private"):
         replace(opened, support=Support(opened.support.target, (), (), (), (), ())).as_private()
 
 
-def test_explanations_name_rows(both: tuple[Predictor, Path]) -> None:
+def test_explanations_name_rows(both: Both) -> None:
     opened, path = both
     private = load(path, device="cpu")
     before, after = carriers(opened, "CCOc1ccccc1"), carriers(private, "CCOc1ccccc1")
@@ -191,23 +206,23 @@ def test_explanations_name_rows(both: tuple[Predictor, Path]) -> None:
         assert one.values.tolist() == two.values.tolist()
 
 
-def test_rows_cannot_be_added(both: tuple[Predictor, Path]) -> None:
+def test_rows_cannot_be_added(classes: Both) -> None:
     with pytest.raises(RefusedError, match="keeps no rows, to which others could be added"):
-        update(load(both[1], device="cpu"), pd.DataFrame({"smiles": ["CCO"], "label": [1]}))
+        update(load(classes[1], device="cpu"), pd.DataFrame({"smiles": ["CCO"], "label": [1]}))
 
 
-def test_a_notebook_shows_no_structure(both: tuple[Predictor, Path]) -> None:
-    shown = load(both[1], device="cpu")._repr_html_()
+def test_a_notebook_shows_no_structure(classes: Both) -> None:
+    shown = load(classes[1], device="cpu")._repr_html_()
     assert "<svg" not in shown
     assert "row 1" not in shown
     assert "<strong>" in shown
 
 
 @pytest.fixture
-def library(both: tuple[Predictor, Path], tmp_path: Path) -> Path:
+def library(classes: Both, tmp_path: Path) -> Path:
     """Two new compounds, and two that are labelled."""
     new = ["CCOc1ccccc1,new-1", "CCCCc1ccccc1,new-2"]
-    old = [f"{smiles},old-{i}" for i, smiles in enumerate(both[0].support.smiles[:2])]
+    old = [f"{smiles},old-{i}" for i, smiles in enumerate(classes[0].support.smiles[:2])]
     (tmp_path / "library.csv").write_text("\n".join(["smiles,name", *new, *old]) + "\n")
     return tmp_path / "library.csv"
 
@@ -226,9 +241,9 @@ def library(both: tuple[Predictor, Path], tmp_path: Path) -> Path:
     ],
 )
 def test_commands_work_or_say_why_not(
-    arguments: list[str], code: int, said: str, both: tuple[Predictor, Path], library: Path
+    arguments: list[str], code: int, said: str, classes: Both, library: Path
 ) -> None:
-    opened, path = both
+    opened, path = classes
     command, *rest = [
         one.replace("LIBRARY", str(library)).replace("OUT", str(library.with_name("out")))
         for one in arguments
@@ -280,10 +295,9 @@ def _digest(data: bytes) -> str:
         lambda parts, state: state["support"]["smiles"].__setitem__(0, "CCO"),
     ],
 )
-def test_a_forged_one_is_refused(forge: Any, folder: Path, tmp_path: Path) -> None:
+def test_a_forged_one_is_refused(forge: Any, classes: Both, tmp_path: Path) -> None:
     path = tmp_path / "p.molmeta"
-    adapt(_table("bbb"), folder, device="cpu", verdict=False).as_private().save(path)
-    parts = load_tensors(path.read_bytes())
+    parts = load_tensors(classes[1].read_bytes())
     state = json.loads(bytes(parts["state"].numpy()))
     forge(parts, state)
     parts["state"] = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
