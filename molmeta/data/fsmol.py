@@ -87,6 +87,8 @@ def _read_folder(folder: Path) -> pd.DataFrame:
                 rows += [_row(json.loads(line)) for line in stream if line.strip()]
         except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
             raise InputError(f"{file} is no task file of FS-Mol, or damaged: {error}") from error
+    if not rows:
+        raise InputError(f"the task files of {folder} hold no rows, {files[0].name} among them")
     return pd.DataFrame(rows, columns=[*COLUMNS, "value"])
 
 

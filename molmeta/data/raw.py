@@ -17,6 +17,7 @@ from molmeta.data.foreign import PARQUET, refuse_control
 from molmeta.data.headers import says_header
 from molmeta.data.jsonl import is_jsonl, read_jsonl
 from molmeta.data.parquet import frame_rows, read_parquet
+from molmeta.data.prelude import commented_header, prelude, uncommented
 from molmeta.data.sdf import STRUCTURE, TITLE, read_sdf
 from molmeta.data.sniff import (
     PADDING,
@@ -24,11 +25,9 @@ from molmeta.data.sniff import (
     SMI_SUFFIXES,
     check_width,
     choose_layout,
-    commented_header,
     describe,
     has_header,
-    prelude,
-    uncommented,
+    is_structure,
 )
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
 from molmeta.errors import InputError
@@ -128,7 +127,10 @@ def _delimited(source: Source) -> RawTable:
     sample = [cells for cells in rest if isinstance(cells, list)]
     check_width(source.name, top, sample)
     # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
-    named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))
+    listed = isinstance(layout, Smi)
+    named = has_header(top, sample) and not (
+        listed and (is_structure(top[0]) or not any(map(says_header, top)))
+    )
     if named:
         refuse_control(source.name, top)
     above = () if named else commented_header(before, layout, len(top))
