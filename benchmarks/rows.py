@@ -40,8 +40,6 @@ from molmeta.scoring import score_library
 ENDINGS = ("csv", "tsv", "jsonl", "parquet", "sdf", "csv.gz", "tsv.gz", "jsonl.gz", "sdf.gz")
 _FIELD = re.compile(r"^>  <(.*)>$")
 csv.field_size_limit(sys.maxsize)
-# Each run looks for garbage first, which takes half a second with torch; here that would be most of the time.
-gc.collect = lambda generation=2: 0  # type: ignore[assignment]
 
 
 def main() -> None:
@@ -51,6 +49,8 @@ def main() -> None:
     made.add_argument("--keep", type=Path, help="folder for files that were read otherwise")
     made.add_argument("--out", type=Path, help="JSON")
     options = made.parse_args()
+    # Each run looks for garbage first, which takes most of the time of files so small.
+    gc.collect = lambda generation=2: 0  # type: ignore[assignment]
     started, rows, seen, wrong = time.perf_counter(), 0, Counter[str](), []
     with tempfile.TemporaryDirectory() as folder:
         model = small_model(Path(folder))

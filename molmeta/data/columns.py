@@ -27,6 +27,7 @@ from molmeta.units import MOLAR
 
 Cells = Sequence[Sequence[str]]
 PROBED = 60
+_LONG_WORD = 8
 # Two columns whose scores differ by less than this share are told apart by the user, not by chance.
 MARGIN = 0.9
 
@@ -124,7 +125,8 @@ def _smiles_score(cells: Sequence[str], name: str) -> float:
     unique = len(set(cells)) / len(cells)
     named = says_smiles(name)
     # Words such as NO, ON, CO and IN are SMILES too: a few short words are no column of structures.
-    if share < 0.5 or (not named and len(cells) > 2 and (length < 2.5 or len(set(cells)) < 3)):
+    words = length < 2.5 or (len(set(cells)) < 3 and length < _LONG_WORD)
+    if share < 0.5 or (not named and len(cells) > 2 and words):
         return 0.0
     return share * unique * length / (length + 5)
 

@@ -107,6 +107,8 @@ def read_tasks(files: Sequence[Path]) -> pd.DataFrame:
             raise InputError(f"{file.name} is cut off or damaged ({error}); fetch it again") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{file.name} is no task file of FS-Mol ({error!r}); leave it out") from error
+    if not rows:
+        raise InputError(f"task files of FS-Mol hold no rows, {files[0].name} among them")
     return pd.DataFrame(rows, columns=[*COLUMNS, "value"])
 
 

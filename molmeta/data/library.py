@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Library:
     def _open(self, number: int) -> RawTable:
         source = self.sources[number]
         with suppress(OSError):  # reading it says why it cannot be read
-            if is_path(source):
+            if is_path(source) and os.path.isfile(source):  # a pipe would wait for somebody to write
                 self._seen[number] = Seen.of(Path(source))
         return open_table(source, trusted=self._trusted, count=self._count)
 

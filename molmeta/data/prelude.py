@@ -81,6 +81,8 @@ def _padded_titles(lines: Lines) -> int:
     """
     start = next((i + 1 for i, (_, text) in enumerate(lines[:_TITLES]) if _SEPARATOR.fullmatch(text)), 0)
     texts = [text.rstrip("\r\n") for _, text in lines[start : start + _TITLES]]
+    # A line with an open quote is the start of a row, whose last cell is not empty but goes on.
+    texts = list(itertools.takewhile(lambda text: text.count('"') % 2 == 0, texts))
     for delimiter in DELIMITERS:
         rows = [[cell.strip('" ') for cell in text.split(delimiter)] for text in texts]
         padded = list(itertools.takewhile(_is_padded, rows))

@@ -27,6 +27,7 @@ from molmeta.data.sniff import (
     choose_layout,
     describe,
     has_header,
+    is_structure,
     with_row_names,
 )
 from molmeta.data.source import Count, Source, ahead, open_source, text_lines
@@ -134,7 +135,10 @@ def _delimited(source: Source) -> RawTable:
         top = full
     check_width(source.name, top, sample)
     # A list of structures mostly has no header: one that is not plain is a structure that cannot be read.
-    named = has_header(top, sample) and (not isinstance(layout, Smi) or any(map(says_header, top)))
+    listed = isinstance(layout, Smi)
+    named = has_header(top, sample) and not (
+        listed and (is_structure(top[0]) or not any(map(says_header, top)))
+    )
     if named:
         refuse_control(source.name, top)
     above = () if named else commented_header(before, layout, len(top))
