@@ -10,7 +10,7 @@ from pathlib import Path
 from molmeta.errors import RefusedError
 from molmeta.scoring.finished import forget, remember
 from molmeta.scoring.manifest import Manifest
-from molmeta.scoring.parts import Parts
+from molmeta.scoring.parts import Parts, check_name
 from molmeta.scoring.report import ScoreReport
 from molmeta.scoring.shard import WHOLE
 from molmeta.scoring.tally import Tally
@@ -32,9 +32,10 @@ def merge(sink: str | Path, *, force: bool = False, incomplete: bool = False) ->
     Raises
     ------
     RefusedError
-        There are no parts, some are missing, or the output exists.
+        There are no parts, some are missing, or the output exists or is a folder.
     """
     started = time.perf_counter()
+    check_name(Path(sink))
     parts = Parts(Path(sink))
     if not parts:
         raise RefusedError(f"{parts.folder} holds no parts of {sink}; molmeta score ... -o {sink} makes them")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from molmeta.errors import MolmetaError, RefusedError
-from molmeta.files import replacing, write_whole, writing
+from molmeta.files import LONGEST_NAME, replacing, write_whole, writing
 from molmeta.scoring.changes import changes
 from molmeta.scoring.formats import Format
 from molmeta.scoring.lock import held
@@ -37,6 +38,15 @@ class Part:
     index: int
     data: bytes
     tally: Tally
+
+
+def check_name(out: Path) -> None:
+    """Raises RefusedError where no file, with its parts beside it, can have that name."""
+    if os.path.isdir(out):
+        raise RefusedError(f"{out} is a folder; give the name of a file")
+    longest = LONGEST_NAME - len(SUFFIX)
+    if len(os.fsencode(out.name)) > longest:
+        raise RefusedError(f"the name {out.name[:40]}... is too long; wanted at most {longest} bytes")
 
 
 @dataclass(frozen=True)

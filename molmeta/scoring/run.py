@@ -12,7 +12,7 @@ import torch
 from molmeta.data.library import read_library
 from molmeta.data.sources import Sources, is_path, is_stream, sources_of
 from molmeta.errors import ConfigError, InputError, RefusedError
-from molmeta.files import LONGEST_NAME, refuse_inputs
+from molmeta.files import refuse_inputs
 from molmeta.predictor import CHUNK, Predictor
 from molmeta.scoring.cache import Cache
 from molmeta.scoring.engines import Engine, Local
@@ -21,7 +21,7 @@ from molmeta.scoring.formats import format_of
 from molmeta.scoring.joining import check_absent, join
 from molmeta.scoring.manifest import Manifest
 from molmeta.scoring.models import Models
-from molmeta.scoring.parts import SUFFIX, Parts
+from molmeta.scoring.parts import Parts, check_name
 from molmeta.scoring.production import Run, Show
 from molmeta.scoring.report import ScoreReport
 from molmeta.scoring.scorer import Scorer
@@ -135,11 +135,7 @@ def check_sink(source: Sources, sink: Path, force: bool) -> None:
     check_absent(sink, force)
     if not os.path.isdir(sink.parent):
         raise RefusedError(f"{sink.parent} is not a folder; create it first, or give another path")
-    if os.path.isdir(sink):
-        raise RefusedError(f"{sink} is a folder; give the name of a file")
-    longest = LONGEST_NAME - len(SUFFIX)
-    if len(os.fsencode(sink.name)) > longest:
-        raise RefusedError(f"the name {sink.name[:40]}... is too long; wanted at most {longest} bytes")
+    check_name(sink)
 
 
 def check_columns(header: Sequence[str]) -> None:

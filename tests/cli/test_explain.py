@@ -76,7 +76,7 @@ def test_atoms_in_words_numbers_and_pictures(run, tmp_path):
     assert elements[0] == elements[1]
     assert sorted(atom for group in one["groups"] for atom in group["atoms"]) == list(range(n))
     total = sum(group["contribution"] for group in one["groups"])
-    assert abs(total - sum(one["contributions"])) < 1e-9
+    assert abs(total - sum(one["contributions"])) < 1e-8  # of digits that are rounded
     acid = next(group for group in one["groups"] if group["group"] == "carboxylic acid")
     assert acid["contribution"] < 0  # acids do not reach the brain
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 from molmeta.adaptation import adapt
+from molmeta.cli.app import app
 from molmeta.data.assay import Assay
 from molmeta.data.table import read_assay
 from molmeta.errors import InputError, NotEnoughData
@@ -37,9 +37,6 @@ def learner() -> Learner:
 
 @pytest.fixture
 def molmeta(capfd: pytest.CaptureFixture[str]) -> Run:
-    (script,) = entry_points(group="console_scripts", name="molmeta")
-    app = script.load()
-
     def call(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
             app([str(argument) for argument in arguments])

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ import torch
 import molmeta
 from molmeta import assays
 from molmeta.checkpoint import save_checkpoint
+from molmeta.cli.app import app
 from molmeta.data.fsmol import read_fsmol
 from molmeta.data.library import read_library
 from molmeta.data.table import read_assay
@@ -56,9 +56,6 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    (script,) = entry_points(group="console_scripts", name="molmeta")
-    app = script.load()
-
     def call(*arguments: object) -> Done:
         capfd.readouterr()
         with pytest.raises(SystemExit) as end:

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import chdir
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import molmeta
+from molmeta.cli.app import app
 
 # 1 is a bug; 130 and 143 are signals, and none is sent.
 DOCUMENTED = (0, 2, 3, 4, 5, 6)
@@ -80,8 +80,7 @@ WORDS = [
 
 def commands() -> dict[str, Any]:
     """By name; what Typer makes of them has no public type."""
-    (script,) = entry_points(group="console_scripts", name="molmeta")
-    group: Any = typer.main.get_command(script.load())
+    group: Any = typer.main.get_command(app)
     return {name: one for name, one in group.commands.items() if name not in LEFT_OUT}
 
 
@@ -152,12 +151,11 @@ def test_an_answer_is_documented(
     fresh = Path("desk")
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(copy, fresh)
-    (script,) = entry_points(group="console_scripts", name="molmeta")
     capfd.readouterr()
     with chdir(fresh), open(os.devnull) as nothing, pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdin", nothing)
         with pytest.raises(SystemExit) as end:
-            script.load()(line)
+            app(line)
     code: Any = end.value.code
     out, err = capfd.readouterr()
     assert (code or 0) in DOCUMENTED, (line, out[-500:], err[-2000:])

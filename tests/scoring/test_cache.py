@@ -410,10 +410,10 @@ def test_a_cache_that_cannot_be_is_told(
     with pytest.raises(ConfigError, match=r"lib\.csv cannot be a folder"):
         score_library(models[0], library, tmp_path / "out.csv", cache=library)
 
-    def full(path: Path, data: bytes) -> None:
+    def full(path: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(cache, "write_whole", full)
+    monkeypatch.setattr("molmeta.files.os.fsync", full)
     with pytest.raises(ResourceError, match="No space left"):
         score_library(models[0], library, tmp_path / "out.csv", cache=tmp_path / "cache")
     assert entries(tmp_path / "cache") == []

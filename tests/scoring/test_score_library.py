@@ -166,7 +166,7 @@ def test_existing_files_are_safe(models: list[Predictor], library: Path, tmp_pat
     (tmp_path / "out.csv").write_text("precious")
     with pytest.raises(RefusedError, match="exists"):
         score_library(models[0], library, tmp_path / "out.csv")
-    with pytest.raises(RefusedError, match="library itself"):
+    with pytest.raises(RefusedError, match="is what is read"):
         score_library(models[0], library, library, force=True)
     assert (tmp_path / "out.csv").read_text() == "precious"
     score_library(models[0], library, tmp_path / "out.csv", force=True)
