@@ -52,7 +52,8 @@ class Workers(Generic[Job, Result]):
     number : int
         Processes at most.
     deadline : float
-        Seconds without a call of `watch` after which a worker counts as hung.
+        Seconds without a call of `watch` after which a worker counts as hung; those in which it waited for
+        a processor do not count, where the system tells.
 
     Raises
     ------
@@ -237,7 +238,7 @@ class _Worker(Generic[Job, Result]):
     def __init__(self, context: ForkServerContext | SpawnContext, work: Work[Job, Result]) -> None:
         self.ready = False
         self.task: _Task[Job, Result] | None = None
-        self._silence, self._seen = 0.0, 0
+        self._silence, self._seen, self._queued = 0.0, 0, 0.0
         try:
             # Calls of watch, and their last range in one word, so that it cannot be half written.
             self._state = context.RawArray("q", 2)
@@ -280,9 +281,10 @@ class _Worker(Generic[Job, Result]):
 
     def silence(self, waited: float) -> float:
         """Seconds since its last call of watch, `waited` seconds after it was asked last."""
-        calls = self._state[0]
+        calls, queued = self._state[0], _queued(self._process.pid)
         still = calls == self._seen and (self.task is not None or not self.ready)
-        self._silence, self._seen = self._silence + waited if still else 0.0, calls
+        idle = max(waited - max(queued - self._queued, 0.0), 0.0)
+        self._silence, self._seen, self._queued = self._silence + idle if still else 0.0, calls, queued
         return self._silence
 
     def kill(self) -> int | None:
@@ -294,6 +296,15 @@ class _Worker(Generic[Job, Result]):
         with suppress(ValueError):  # the kernel holds it; it dies as soon as it is let go
             self._process.close()
         return code
+
+
+def _queued(process: int | None) -> float:
+    """Seconds that a process would have run, had a processor been free; 0 where the system does not tell."""
+    try:
+        with open(f"/proc/{process}/schedstat", encoding="ascii") as stream:
+            return int(stream.read().split()[1]) * 1e-9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _tasks(

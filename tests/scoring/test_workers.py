@@ -143,6 +143,24 @@ def test_slow_rows_are_no_hang():
     assert run(works.Slow(rows=6), [1.5], deadline=0.5) == [1.5]
 
 
+@pytest.fixture
+def shared_processor() -> Iterator[int]:
+    """A processor that four other processes want too."""
+    if not Path("/proc/self/schedstat").exists():
+        pytest.skip("the system does not tell how long a process waits for a processor")
+    (processor, *_) = os.sched_getaffinity(0)
+    spin = f"import os; os.sched_setaffinity(0, {{{processor}}})\nwhile True: pass"
+    others = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(4)]
+    yield processor
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+def test_waiting_for_a_processor_is_no_hang(shared_processor: int):
+    assert run(works.Busy(shared_processor), [0.5, 5.0], deadline=1.0) == [[], ["timeout"]]
+
+
 def test_time_of_the_caller_is_no_hang():
     pids = set()
     with Workers(works.Large(), 1, deadline=0.5) as pool:

@@ -77,6 +77,21 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """Computes for as many seconds of processor time as the job says, on one processor, in one row."""
+
+    processor: int
+
+    def __call__(self, job: float, faults: Faults, watch: Watch) -> list[str]:
+        os.sched_setaffinity(0, {self.processor})
+        watch(0, 1)
+        end = time.process_time() + job
+        while not faults.lost and time.process_time() < end:
+            pass
+        return list(faults.lost.values())
+
+
+@dataclass(frozen=True)
 class Unwatched:
     """Ends badly without having said where it is."""
 
