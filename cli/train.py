@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,16 +54,25 @@ def train(
 
     A run that was stopped goes on with --resume and ends with the result of one that was not. Progress
     is also written to train.jsonl in the folder of the run, which becomes the checkpoint.
+
+    torchrun --nproc-per-node 2 --max-restarts 3 -m molmeta.cli train CONFIG.toml trains in two processes,
+    each with a GPU of its own where there are, and goes on by itself where one of them is killed.
     """
     from molmeta import training
     from molmeta.training.journal import LOG, STATE
 
+    work = partial(
+        training.train, config, init=init, replay=replay, data=data, resume=resume, device=device, seed=seed
+    )
     out = out or Path("runs") / (config.stem if config else f"{Path(init or 'model').name}-continued")
 
     def tell() -> None:
         if (out / STATE).exists() or (out / LOG).exists():
             render.to_go_on(str(out))
 
+    if not training.speaks():
+        work(out)
+        return
     with last_words(tell), render.progress("starting") as show:
 
         def watch(now: Progress) -> None:
@@ -72,17 +82,7 @@ def train(
                 scores = "  ".join(f"{name} {value:.4f}" for name, value in now.validation.items())
                 render.note(f"{now.stage} step {now.step} of {now.steps}: {loss}; validation {scores}")
 
-        report = training.train(
-            config,
-            out,
-            init=init,
-            replay=replay,
-            data=data,
-            resume=resume,
-            device=device,
-            seed=seed,
-            progress=watch,
-        )
+        report = work(out, progress=watch)
     scores = {name: score.flat() for name, score in report.validation.items()}
     if json:
         from dataclasses import asdict

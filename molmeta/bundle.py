@@ -14,6 +14,7 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,15 @@ def write_reference(
 
 def versions() -> dict[str, str]:
     """Of what a model was made with."""
-    found = {name: version(name) for name in ("molmeta", "torch", "rdkit")}
-    return found | {"python": platform.python_version()}
+    return {name: _version(name) for name in ("molmeta", "torch", "rdkit")} | {
+        "python": platform.python_version()
+    }
+
+
+@cache
+def _version(name: str) -> str:
+    """Read once: a process that has given up its rights may not do so again."""
+    return version(name)
 
 
 def rounded(learner: Learner) -> Learner:

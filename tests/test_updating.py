@@ -354,7 +354,7 @@ def test_a_forged_ledger_is_told(learner: Learner, tmp_path: Path):
     with pytest.raises(ConfigError, match="conflicts='all' is not known"):
         update(load(path), more)
     forged(path, lambda state: state["recipe"]["ledger"].update(parts=[]))
-    with pytest.raises(CheckpointError, match="at least one part"):
+    with pytest.raises(CheckpointError, match="a ledger has at least"):
         load(path)
     # Rows that are not there would be listed one by one.
     forged(path, lambda state: (state.update(recipe=None), state["report"].update(n_rows=10**15)))

@@ -60,6 +60,10 @@ class Graphs:
     def to(self, device: torch.device | str) -> Graphs:
         return Graphs(*(getattr(self, f.name).to(device) for f in fields(self)))
 
+    def n_atoms(self, index: Tensor) -> Tensor:
+        """int64[m]: atoms of the molecules `index`."""
+        return self.atom_ptr[index + 1] - self.atom_ptr[index]
+
     @property
     def owner(self) -> Tensor:
         """int64[A]: molecule of each atom."""

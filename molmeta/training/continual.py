@@ -118,6 +118,7 @@ class ContinualRun(Run):
             warm_start(model, self.learner, chosen, measurements(chosen, ()))
         optim = pretrain.optimizer(model, config)
         self.resume_into(model, optim)
+        spread = self.group.spread(model)
         new = int((table.compound < len(self.new.smiles)).sum())
         old = len(table.compound) - new
         share, seed = self.config.replay.share, self.config.seed
@@ -126,7 +127,7 @@ class ContinualRun(Run):
         while self.counters["step"] < steps:
             epoch, skip = divmod(self.counters["step"], per_epoch)
             drawn = list(batches(new, old, config.batch_size, share, seed, epoch))
-            self.learn(model, optim, table, drawn[skip:], steps)
+            self.learn(spread, optim, table, drawn[skip:], steps)
             if not self.sample().need("embedding").isfinite().all():
                 raise Diverged(
                     f"embeddings are not finite after epoch {epoch + 1}; lower pretrain.rate, found "

@@ -17,6 +17,7 @@ from molmeta.errors import NotEnoughData
 from molmeta.heads.base import Head
 from molmeta.learner import Learner
 from molmeta.training.config import Episodic
+from molmeta.training.group import ALONE, Group
 from molmeta.units import Kind
 
 
@@ -97,15 +98,19 @@ def step(
     optim: torch.optim.Optimizer,
     episodes: Sequence[Episode],
     config: Episodic,
+    group: Group = ALONE,
 ) -> float:
-    """One outer step on the mean loss of some episodes; returns that loss."""
+    """One outer step on the mean loss of some episodes, of which each process of a group takes its own;
+    returns that loss."""
     optim.zero_grad(set_to_none=True)
     total = 0.0
-    for episode in episodes:
-        loss = head.loss(encoder, episode) / len(episodes)
+    for episode in episodes[group.rank :: group.size]:
+        loss = head.loss(encoder, episode.to(group.device)) / len(episodes)
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
-    parameters = [p for group in optim.param_groups for p in group["params"]]
+    parameters = [p for part in optim.param_groups for p in part["params"]]
+    group.add_gradients(parameters)
     nn.utils.clip_grad_norm_(parameters, config.clip)
     optim.step()
+    (total,) = group.total(total)
     return total

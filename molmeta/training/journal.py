@@ -17,6 +17,7 @@ from molmeta.configuration import parse_as
 from molmeta.errors import ConfigError
 from molmeta.learner import Learner
 from molmeta.training.config import TrainConfig
+from molmeta.training.group import Group
 from molmeta.training.report import Diverged, Progress
 from molmeta.training.state import pack, read_state, unpack, write_state
 from molmeta.training.validation import Score
@@ -28,9 +29,14 @@ class Journal:
     """The state and the log of a run over one learner; `counters` says how far it is."""
 
     def __init__(
-        self, learner: Learner, config: TrainConfig, out: Path, progress: Callable[[Progress], None]
+        self,
+        learner: Learner,
+        config: TrainConfig,
+        out: Path,
+        group: Group,
+        progress: Callable[[Progress], None],
     ) -> None:
-        self.learner, self.config, self.out, self.progress = learner, config, out, progress
+        self.learner, self.config, self.out, self.group, self.progress = learner, config, out, group, progress
         self.counters: dict[str, Any] = {
             "stage": 0,
             "step": 0,
@@ -46,16 +52,19 @@ class Journal:
         self.shown = 0.0
 
     def restore(self) -> None:
-        if not (self.out / STATE).exists():
-            return
-        self.stored, counters = read_state(self.out / STATE)
-        # Keys that a later version of molmeta added have their defaults in an older state.
-        if parse_as(type(self.config), counters["config"], str(self.out / STATE)) != self.config:
-            raise ConfigError(f"{self.out} was started with another configuration; give another folder")
-        self.counters = counters
-        if (self.out / LOG).exists():
+        if (self.out / STATE).exists():
+            self.stored, counters = read_state(self.out / STATE)
+            # Keys that a later version of molmeta added have their defaults in an older state.
+            if parse_as(type(self.config), counters["config"], str(self.out / STATE)) != self.config:
+                raise ConfigError(f"{self.out} was started with another configuration; give another folder")
+            self.counters = counters
+        if self.group.first and (self.out / LOG).exists():
             with (self.out / LOG).open("r+b") as stream:
-                stream.truncate(counters["log_bytes"])
+                stream.truncate(self.counters["log_bytes"])
+
+    def reseed(self) -> None:
+        """Random numbers for the step that comes, where several processes must not draw the same."""
+        self.group.reseed(self.config.seed, self.counters["stage"], self.counters["step"])
 
     def keep_state(self, model: nn.Module, optim: torch.optim.Optimizer) -> None:
         """Saves the state before a step, when all that follows from the step before is done."""
@@ -72,7 +81,7 @@ class Journal:
         self.counters["step"] += 1
         averages = self.counters["loss"]
         self.counters["loss"] = {k: 0.99 * averages.get(k, v) + 0.01 * v for k, v in loss.items()}
-        if time.monotonic() - self.shown > 1.0:
+        if self.group.first and time.monotonic() - self.shown > 1.0:
             self.shown = time.monotonic()
             loss = self.counters["loss"]
             self.progress(Progress(stage, self.counters["step"], steps, loss, {}, self.seconds))
@@ -80,9 +89,12 @@ class Journal:
     def keep_best(self, score: float) -> None:
         if self.counters["best"] is None or score > self.counters["best"]:
             self.counters["best"] = score
-            write_state(self.out / BEST, dict(self.learner.state_dict()), {"stage": self.counters["stage"]})
+            if self.group.first:
+                stage = {"stage": self.counters["stage"]}
+                write_state(self.out / BEST, dict(self.learner.state_dict()), stage)
 
     def next_stage(self) -> None:
+        self.group.wait()
         if self.counters["best"] is not None:
             self.learner.load_state_dict(read_state(self.out / BEST)[0])
         self.counters |= {"stage": self.counters["stage"] + 1, "step": 0, "loss": {}}
@@ -97,10 +109,14 @@ class Journal:
             torch.set_rng_state(self.stored["random/cpu"])
 
     def save(self, tensors: dict[str, torch.Tensor]) -> None:
+        if not self.group.first:
+            return
         whole = {f"learner/{key}": value for key, value in self.learner.state_dict().items()}
         write_state(self.out / STATE, whole | tensors, self.counters | {"seconds": self.seconds})
 
     def log(self, stage: str, steps: int, scores: dict[str, Score]) -> None:
+        if not self.group.first:
+            return
         validation = {f"{name}/{key}": v for name, s in scores.items() for key, v in s.flat().items()}
         loss = self.counters["loss"]
         now = Progress(stage, self.counters["step"], steps, loss, validation, self.seconds)

@@ -23,8 +23,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from molmeta.configuration import read_toml
 from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError
@@ -33,6 +31,7 @@ from molmeta.toml import to_toml
 from molmeta.training.config import TrainConfig, parse_config
 from molmeta.training.data import Corpora
 from molmeta.training.folder import alone, refuse_foreign
+from molmeta.training.group import Group
 from molmeta.training.journal import STATE
 from molmeta.training.members import START, Member, Plan, configured, copy_state, exploit, first_plan
 from molmeta.training.report import Diverged, Progress, TrainReport
@@ -112,7 +111,7 @@ def train_population(
                 f"wanted {plan.wanted[other[0]]!r}; give the same, or another folder"
             )
         plan.write(path)
-        population = Population(plan, config, out, pick_device(device), progress)
+        population = Population(plan, config, out, Group(device=pick_device(device)), progress)
         population.prepare(data)
         while plan.step < config.episodic.steps:
             population.advance(interval)
@@ -155,10 +154,10 @@ class Population:
         plan: Plan,
         config: TrainConfig,
         out: Path,
-        device: torch.device,
+        group: Group,
         progress: Callable[[int, Progress], None],
     ) -> None:
-        self.plan, self.config, self.out, self.device, self.progress = plan, config, out, device, progress
+        self.plan, self.config, self.out, self.group, self.progress = plan, config, out, group, progress
         (self.head,) = config.heads
 
     def folder(self, member: int) -> Path:
@@ -174,7 +173,7 @@ class Population:
     def run(self, member: int) -> Run:
         """The run of a member, where its state is."""
         self.folder(member).mkdir(parents=True, exist_ok=True)
-        run = Run(self.config_of(member), self.folder(member), self.device, partial(self.progress, member))
+        run = Run(self.config_of(member), self.folder(member), self.group, partial(self.progress, member))
         run.restore()
         return run
 

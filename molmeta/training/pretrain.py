@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.encoders.base import Encoder
 from molmeta.training.config import Pretrain
 from molmeta.training.data import Measurements
+from molmeta.training.group import Group
 
 
 class Multitask(nn.Module):
@@ -60,6 +62,53 @@ class Multitask(nn.Module):
         huber = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
         return classes, (huber * known).sum() / known.sum().clamp(min=1)
 
+    def forward(self, batch: Batch, autocast: bool) -> tuple[Tensor, Tensor]:
+        """What the compounds add to the mean losses of labels and of values of the whole batch: float[]."""
+        with torch.autocast(batch.label.device.type, torch.bfloat16, enabled=autocast):
+            embedding = self.encoder(batch.mols)
+        classes, values = self.losses(
+            embedding.float()[batch.owner], batch.assay, batch.label, batch.value, batch.relation
+        )
+        return batch.label_share * classes, batch.value_share * values
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """The part of a batch that a process computes: compounds and their measurements.
+
+    owner int64[m]: compound of each measurement; assay int64[m], label, value float32[m], relation int8[m].
+    label_share, value_share : of the labels, and of the known values, of the whole batch.
+    """
+
+    mols: MolBatch
+    owner: Tensor
+    assay: Tensor
+    label: Tensor
+    value: Tensor
+    relation: Tensor
+    label_share: float
+    value_share: float
+
+
+def batch_of(mols: MolBatch, data: Measurements, index: Tensor, group: Group) -> Batch:
+    """What this process computes of the compounds `index` of a table, whose features are rows of `mols`."""
+    rows, _ = data.batch(index)
+    atoms = None if mols.graph is None else mols.graph.n_atoms(data.compound[index])
+    own = group.own(index, atoms)
+    part, owner = data.batch(own)
+    known, known_here = (int(data.value[some].isfinite().sum()) for some in (rows, part))
+    device = group.device
+    return Batch(
+        mols=mols.select(data.compound[own]).to(device),
+        owner=owner.to(device),
+        assay=data.assay[part].to(device),
+        label=data.label[part].to(device),
+        value=data.value[part].to(device),
+        relation=data.relation[part].to(device),
+        label_share=len(part) / len(rows),
+        value_share=known_here / max(known, 1),
+    )
+
 
 def optimizer(model: Multitask, config: Pretrain) -> torch.optim.AdamW:
     """AdamW, with no weight decay on vectors (biases, norms) and on the biases of the assays."""
@@ -88,24 +137,20 @@ def batches(data: Measurements, batch_size: int, seed: int, epoch: int) -> Itera
 
 
 def step(
-    model: Multitask,
+    model: nn.Module,
     optim: torch.optim.Optimizer,
-    mols: MolBatch,
-    data: Measurements,
-    index: Tensor,
+    batch: Batch,
     config: Pretrain,
-    device: torch.device,
+    group: Group,
+    *,
     autocast: bool,
 ) -> tuple[float, float]:
-    """One optimizer step on the compounds `index`; returns both losses."""
-    rows, owner = data.batch(index)
-    batch = mols.select(data.compound[index]).to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-        embedding = model.encoder(batch)
-    parts = (data.assay, data.label, data.value, data.relation)
-    classes, values = model.losses(embedding.float()[owner.to(device)], *(t[rows].to(device) for t in parts))
+    """One optimizer step of a `Multitask` that is spread over a group; both losses, of the whole batch."""
+    classes, values = model(batch, autocast)
     optim.zero_grad(set_to_none=True)
-    (classes + config.value_weight * values).backward()  # type: ignore[no-untyped-call]
+    # What is spread has the mean of the gradients over the processes, whose losses add up.
+    (group.size * (classes + config.value_weight * values)).backward()
     nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     optim.step()
-    return float(classes.detach()), float(values.detach())
+    labels, known = group.total(float(classes.detach()), float(values.detach()))
+    return labels, known

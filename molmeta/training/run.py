@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from molmeta.configuration import read_toml
-from molmeta.ensemble import pick_device
 from molmeta.errors import ConfigError, RefusedError
 from molmeta.files import write_whole
 from molmeta.heads import HEADS
 from molmeta.toml import to_toml
 from molmeta.training.config import TrainConfig, read_config
 from molmeta.training.continual import ContinualRun
+from molmeta.training.group import Group
 from molmeta.training.journal import LOG, STATE
 from molmeta.training.plan import ContinualConfig, read_plan
 from molmeta.training.report import Progress, TrainReport
@@ -51,7 +51,7 @@ def train(
     resume : bool
         Go on from the state in `out`; the result is the same as that of a run that was not stopped.
     device : str
-        "auto", "cpu", "cuda", "cuda:1".
+        "auto", "cpu", "cuda", "cuda:1"; a GPU for each process where torchrun has started several.
     seed : int or None
         In place of the configuration's.
     progress : callable
@@ -67,20 +67,32 @@ def train(
     RefusedError
         `out` already holds a run and `resume` is not given.
     """
+    group = Group.of_environment(device)
     config = _read(config_path, out, init, replay)
     if seed is not None:
         config = config.model_copy(update={"seed": seed})
     if config.episodic.steps or not isinstance(config, ContinualConfig):
         check_heads(config)
-    if not resume and any((out / name).exists() for name in (STATE, LOG, "config.json")):
+    resume = resume or group.restarts > 0
+    there = any((out / name).exists() for name in (STATE, LOG, "config.json"))
+    if group.first and there and not resume:
         raise RefusedError(f"{out} already holds a run; give --resume to go on with it, or another folder")
+    if config.pretrain.batch_size < group.size:
+        raise ConfigError(
+            f"pretrain.batch_size is {config.pretrain.batch_size}, less than one compound for each of the "
+            f"{group.size} processes; start fewer, or give larger batches"
+        )
     out.mkdir(parents=True, exist_ok=True)
     kind = ContinualRun if isinstance(config, ContinualConfig) else Run
-    run = kind(config, out, pick_device(device), progress)
-    if resume:
-        run.restore()
-    run.read(data, cache or out / "cache")
-    report = run.go()
+    with group.joined():
+        run = kind(config, out, group, progress)
+        if resume:
+            run.restore()
+        with group.first_before_others():
+            run.read(data, cache or out / "cache")
+        report = run.go()
+    if not group.first:
+        return report
     if config_path is not None and not isinstance(config, ContinualConfig):
         shutil.copyfile(config_path, out / "train.toml")
     else:  # with what was given beside the file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from molmeta.learner import Learner
 from molmeta.training import episodic, pretrain
 from molmeta.training.config import TrainConfig
 from molmeta.training.data import Corpora, Measurements, history, load_corpora, measurements
+from molmeta.training.group import Group, bare
 from molmeta.training.journal import Journal
 from molmeta.training.pretrain import Multitask
 from molmeta.training.report import Progress, TrainReport, divergence
@@ -32,11 +33,11 @@ class Run(Journal):
     """The stages of one run over one learner."""
 
     def __init__(
-        self, config: TrainConfig, out: Path, device: torch.device, progress: Callable[[Progress], None]
+        self, config: TrainConfig, out: Path, group: Group, progress: Callable[[Progress], None]
     ) -> None:
         torch.manual_seed(config.seed)
-        super().__init__(self.first(config).to(device), config, out, progress)
-        self.device = device
+        super().__init__(self.first(config).to(group.device), config, out, group, progress)
+        self.device = group.device
 
     def first(self, config: TrainConfig) -> Learner:
         """The learner before it is trained."""
@@ -53,6 +54,8 @@ class Run(Journal):
             if self.counters["stage"] == number:
                 self.episodes(name)
         self.learner.eval()
+        if not self.group.first:
+            return TrainReport(self.out, {}, self.seconds)
         return self.finish()
 
     def finish(self) -> TrainReport:
@@ -75,12 +78,13 @@ class Run(Journal):
         model = Multitask(self.learner.encoder, table.n_assays).to(self.device)
         optim = pretrain.optimizer(model, config)
         self.resume_into(model, optim)
+        spread = self.group.spread(model)
         per_epoch = max(1, len(table.compound) // config.batch_size)
         steps = config.epochs * per_epoch
         while self.counters["step"] < steps:
             epoch, skip = divmod(self.counters["step"], per_epoch)
             batches = list(pretrain.batches(table, config.batch_size, self.config.seed, epoch))
-            self.learn(model, optim, table, batches[skip:], steps)
+            self.learn(spread, optim, table, batches[skip:], steps)
             if (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs:
                 self.start_heads(model)
                 name = self.learner.default_head
@@ -91,22 +95,23 @@ class Run(Journal):
 
     def learn(
         self,
-        model: Multitask,
+        model: nn.Module,
         optim: torch.optim.Optimizer,
         table: Measurements,
         batches: Sequence[torch.Tensor],
         steps: int,
     ) -> None:
-        """A step of stage A on each of the batches, compounds of the table."""
+        """A step of stage A on each of the batches, compounds of the table; the model is one that is spread
+        over the group."""
         config, autocast = self.config.pretrain, self.config.precision == "bf16"
+        make = partial(pretrain.batch_of, self.corpora.train.mols, table, group=self.group)
         model.train()
-        for index in batches:
-            self.keep_state(model, optim)
-            for group in optim.param_groups:
-                group["lr"] = pretrain.rate_at(self.counters["step"], steps, config)
-            now = pretrain.step(
-                model, optim, self.corpora.train.mols, table, index, config, self.device, autocast
-            )
+        for batch in map(make, batches):
+            self.keep_state(bare(model), optim)
+            self.reseed()
+            for part in optim.param_groups:
+                part["lr"] = pretrain.rate_at(self.counters["step"], steps, config)
+            now = pretrain.step(model, optim, batch, config, self.group, autocast=autocast)
             self.advance("pretrain", steps, {"labels": now[0], "values": now[1]})
 
     @cached_property
@@ -150,10 +155,12 @@ class Run(Journal):
                 trained.train()
                 episodic.set_rates(optim, config, self.counters["step"])
                 rng = np.random.default_rng([self.config.seed, self.counters["stage"], self.counters["step"]])
-                drawn = [source.draw(head, rng).to(self.device) for _ in range(config.episodes)]
+                drawn = [source.draw(head, rng) for _ in range(config.episodes)]
+                self.reseed()
                 with divergence(trained, name, self.counters["step"]):
-                    loss = {"outer": episodic.step(head, encoder, optim, drawn, config)}
-                    self.advance(name, config.steps, loss | head.diagnostics(encoder, drawn[0].support))
+                    loss = {"outer": episodic.step(head, encoder, optim, drawn, config, self.group)}
+                    first = drawn[0].to(self.device)
+                    self.advance(name, config.steps, loss | head.diagnostics(encoder, first.support))
                     if self.counters["step"] % config.validate_every == 0:
                         self.look(name, config.steps)
             if until is not None:

@@ -266,12 +266,13 @@ def test_a_folder_that_is_read_only_is_told(model: Predictor, library: Path, tmp
         if one.owner() == tmp_path.owner():
             one.chmod(0o755)
     for write in (
-        lambda: score_library(model, library, folder / "out.csv"),
-        lambda: model.save(folder / "m.molmeta"),
-        lambda: suggest(model, library, 2).write(folder / "picks.csv"),
+        lambda out: score_library(model, library, out / "out.csv"),
+        lambda out: model.save(out / "m.molmeta"),
+        lambda out: suggest(model, library, 2).write(out / "picks.csv"),
     ):
+        write(tmp_path)  # so that what it needs of this environment, which may be closed to others, is read
         with nobody(), pytest.raises(RefusedError, match=r"cannot be written \(Permission denied\)"):
-            write()
+            write(folder)
     assert list(folder.iterdir()) == []
 
 

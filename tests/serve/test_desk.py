@@ -84,7 +84,7 @@ def test_what_takes_too_long_is_stopped_and_the_next_is_answered():
         desk.warm()
         began = time.monotonic()
         assert asyncio.run(ask(desk)) == 0.01
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30  # and not the 60 that were asked for
 
 
 def test_so_many_wait_and_no_more():
