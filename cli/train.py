@@ -44,6 +44,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     device: Device = "auto",
     seed: Annotated[int | None, typer.Option(help="Seed, in place of that of the configuration.")] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write for TensorBoard too, in the folder of the run.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Meta-train a model on many assays, or add assays to a model.
@@ -53,7 +56,8 @@ def train(
     the configuration names old validation assays.
 
     A run that was stopped goes on with --resume and ends with the result of one that was not. Progress
-    is also written to train.jsonl in the folder of the run, which becomes the checkpoint.
+    is also written to train.jsonl in the folder of the run, which becomes the checkpoint, and drawn in
+    training.svg there in the end.
 
     torchrun --nproc-per-node 2 --max-restarts 3 -m molmeta.cli train CONFIG.toml trains in two processes,
     each with a GPU of its own where there are, and goes on by itself where one of them is killed.
@@ -62,7 +66,15 @@ def train(
     from molmeta.training.journal import LOG, STATE
 
     work = partial(
-        training.train, config, init=init, replay=replay, data=data, resume=resume, device=device, seed=seed
+        training.train,
+        config,
+        init=init,
+        replay=replay,
+        data=data,
+        resume=resume,
+        device=device,
+        seed=seed,
+        tensorboard=tensorboard,
     )
     out = out or Path("runs") / (config.stem if config else f"{Path(init or 'model').name}-continued")
 

@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[1]
 # are folders of files, which need nothing but the errors.
 ORDER = (
     "errors", "wording", "files", "toml", "configuration", "stored", "tensorfile", "assays", "models",
-    "units", "prediction", "threads", "chem", "data", "encoders", "heads", "atlas", "conformity", "learner",
-    "blueprint", "checkpoint", "bundle", "unbundle", "metrics", "crossvalidation", "calibration", "doctor",
-    "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble", "adaptreport", "private",
-    "recipe", "saving", "sheet", "drawing", "notebook", "predictor", "explain", "loading", "fitting",
-    "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation", "summary", "scoring",
-    "corpora", "training", "suggest", "pages", "report", "serve",
+    "units", "prediction", "threads", "plotting", "chem", "data", "encoders", "heads", "atlas",
+    "conformity", "learner", "blueprint", "checkpoint", "bundle", "unbundle", "metrics", "crossvalidation",
+    "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
+    "adaptreport", "private", "recipe", "saving", "sheet", "drawing", "notebook", "predictor", "explain",
+    "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
+    "summary", "scoring", "corpora", "training", "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

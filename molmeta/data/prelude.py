@@ -12,6 +12,7 @@ from molmeta.data.headers import says_header, says_smiles
 from molmeta.data.sniff import DELIMITERS, Lines, is_delimited, is_structure, names_smiles
 
 _TITLES = 20  # lines at the top that may be titles
+_QUOTED_COMMENT = re.compile(r'"#(?:[^"]|"")*"[\t;,| ]*')
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 
 
@@ -61,8 +62,12 @@ def _titles(lines: Lines) -> int:
 
 
 def is_comment(text: str) -> bool:
-    """Whether a line is a comment, also one that a spreadsheet put in quotes."""
-    return text.removeprefix('"').startswith("#")
+    """Whether a line is a comment, also one that a spreadsheet put in quotes and filled up with delimiters.
+
+    >>> is_comment('"# of plate 7; reader 2";;'), is_comment('"#1";CCO')
+    (True, False)
+    """
+    return text.startswith("#") or _QUOTED_COMMENT.fullmatch(text.strip()) is not None
 
 
 def _heads_smiles(text: str) -> bool:

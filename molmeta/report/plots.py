@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from molmeta.errors import ConfigError
 from molmeta.learningcurve import LearningCurve
+from molmeta.plotting import BLUE, LINE, ORANGE, PALE, SOFT, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
-INK, SOFT, LINE = "#1c2430", "#55606e", "#d9dee5"
-BLUE, PALE, ORANGE = "#0b5cad", "#bcd4ee", "#b85c00"
 _SIZE = (5.2, 3.7)  # inches
 _BINS = 5  # of a calibration curve, with as many compounds each
 _LEVELS = np.arange(0.1, 0.96, 0.05)
-
-
-def load_matplotlib() -> None:
-    """Raises ConfigError where matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"a report needs matplotlib: pip install 'molmeta[report]' ({error})") from error
 
 
 def roc(y: Array, score: Array) -> str:
@@ -179,36 +168,11 @@ def _wilson(hits: float, n: int, z: float = 1.6448536269514722) -> tuple[float, 
 
 def _image(draw: Callable[[Axes], None]) -> str:
     """A `data:` address of an SVG that `draw` fills."""
-    from matplotlib.figure import Figure
 
-    with _look():
-        figure = Figure(figsize=_SIZE, layout="constrained")
+    def fill(figure: Figure) -> None:
         axes = figure.add_subplot()
         draw(axes)
         for label in (axes.xaxis.label, axes.yaxis.label):
             label.set_parse_math(False)  # a dollar in the name of a column is no formula
-        made = io.BytesIO()
-        # Without a date and with a fixed salt, so that a report of the same model is the same.
-        figure.savefig(made, format="svg", metadata={"Date": None, "Creator": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(made.getvalue()).decode()
 
-
-@contextmanager
-def _look() -> Iterator[None]:
-    import matplotlib as mpl
-
-    with mpl.rc_context(
-        {
-            "font.size": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.edgecolor": SOFT,
-            "svg.fonttype": "path",
-            "svg.hashsalt": "molmeta",
-            "xtick.color": INK,
-            "ytick.color": INK,
-            "axes.labelcolor": INK,
-            "text.color": INK,
-        }
-    ):
-        yield
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(_SIZE, fill)).decode()

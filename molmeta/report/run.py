@@ -11,8 +11,8 @@ from molmeta.data.library import read_library
 from molmeta.errors import RefusedError
 from molmeta.files import write_whole
 from molmeta.pages import environment
+from molmeta.plotting import load_matplotlib
 from molmeta.predictor import Predictor
-from molmeta.report import plots
 from molmeta.report.content import Content, content_of
 from molmeta.report.ranking import rank
 
@@ -60,7 +60,7 @@ def write_report(
     path = Path(path)
     if path.exists() and not force:
         raise RefusedError(f"{path} exists; give another name (-o) or --force")
-    plots.load_matplotlib()
+    load_matplotlib("a report", "report")
     page = environment(_FOLDER).get_template("report.html")
     ranking = names = None
     if library is not None:

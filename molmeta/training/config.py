@@ -115,6 +115,7 @@ class TrainConfig(Section):
     start : checkpoint (name or folder) whose encoder is taken over, and those of its heads that are named
         here; stage A is left out. New heads on an encoder that is there already.
     save_every : optimizer steps between two resumable states.
+    log_every : optimizer steps between two lines of train.jsonl, beside those of validation.
     """
 
     name: str
@@ -122,6 +123,7 @@ class TrainConfig(Section):
     precision: Annotated[str, Field(pattern="^(float32|bf16)$")] = "float32"
     start: str | None = None
     save_every: Count = 500
+    log_every: Count = 100
     data: Data
     encoder: dict[str, Any]
     heads: dict[str, dict[str, Any]]

@@ -76,6 +76,7 @@ class Measurements:
 
     compound int64[c]: rows of `Corpus.mols`; ptr int64[c + 1]: measurements of each of them in
     assay int64[r], label float32[r], value float32[r] (standardized, nan if unknown), relation int8[r].
+    names : of the assays.
     """
 
     compound: Tensor
@@ -84,7 +85,11 @@ class Measurements:
     label: Tensor
     value: Tensor
     relation: Tensor
-    n_assays: int
+    names: tuple[str, ...]
+
+    @property
+    def n_assays(self) -> int:
+        return len(self.names)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Measurements int64[b] of the compounds at `index`, and the position in `index` of each."""
@@ -110,7 +115,7 @@ def measurements(corpus: Corpus, leave_out: Collection[str]) -> Measurements:
         label=torch.from_numpy(corpus.label[keep][order]),
         value=torch.from_numpy(value[order]),
         relation=torch.from_numpy(corpus.relation[keep][order]),
-        n_assays=int((~out).sum()),
+        names=tuple(corpus.assays.index[~out]),
     )
 
 

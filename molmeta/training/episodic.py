@@ -18,6 +18,7 @@ from molmeta.heads.base import Head
 from molmeta.learner import Learner
 from molmeta.training.config import Episodic
 from molmeta.training.group import ALONE, Group
+from molmeta.training.report import NonFinite
 from molmeta.units import Kind
 
 
@@ -101,11 +102,19 @@ def step(
     group: Group = ALONE,
 ) -> float:
     """One outer step on the mean loss of some episodes, of which each process of a group takes its own;
-    returns that loss."""
+    returns that loss.
+
+    Raises
+    ------
+    NonFinite
+        The loss of an episode is not finite; nothing has changed then.
+    """
     optim.zero_grad(set_to_none=True)
     total = 0.0
     for episode in episodes[group.rank :: group.size]:
         loss = head.loss(encoder, episode.to(group.device)) / len(episodes)
+        if not loss.isfinite():
+            raise NonFinite(episode.assay)
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
     parameters = [p for part in optim.param_groups for p in part["params"]]

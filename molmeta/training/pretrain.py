@@ -8,7 +8,7 @@ Source: the multitask pretraining on which Formont et al. 2024 build their probe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,8 @@ from molmeta.chem.batch import MolBatch
 from molmeta.encoders.base import Encoder
 from molmeta.training.config import Pretrain
 from molmeta.training.data import Measurements
-from molmeta.training.group import Group
+from molmeta.training.group import Group, bare
+from molmeta.training.report import NonFinite
 
 
 class Multitask(nn.Module):
@@ -78,6 +79,7 @@ class Batch:
 
     owner int64[m]: compound of each measurement; assay int64[m], label, value float32[m], relation int8[m].
     label_share, value_share : of the labels, and of the known values, of the whole batch.
+    names : of the assays.
     """
 
     mols: MolBatch
@@ -88,6 +90,7 @@ class Batch:
     relation: Tensor
     label_share: float
     value_share: float
+    names: Sequence[str]
 
 
 def batch_of(mols: MolBatch, data: Measurements, index: Tensor, group: Group) -> Batch:
@@ -107,6 +110,7 @@ def batch_of(mols: MolBatch, data: Measurements, index: Tensor, group: Group) ->
         relation=data.relation[part].to(device),
         label_share=len(part) / len(rows),
         value_share=known_here / max(known, 1),
+        names=data.names,
     )
 
 
@@ -136,6 +140,16 @@ def batches(data: Measurements, batch_size: int, seed: int, epoch: int) -> Itera
     yield from torch.split(order[:full], batch_size)
 
 
+@torch.no_grad()
+def worst(model: nn.Module, batch: Batch) -> int:
+    """The assay whose label is predicted worst, or of which a prediction is not finite."""
+    assert isinstance(model, Multitask)
+    embedding = model.encoder(batch.mols)[batch.owner]
+    logit = (embedding * model.label(batch.assay)).sum(1) + model.label_bias(batch.assay).squeeze(1)
+    loss = F.binary_cross_entropy_with_logits(logit, batch.label, reduction="none")
+    return int(batch.assay[loss.nan_to_num(nan=math.inf).argmax()])
+
+
 def step(
     model: nn.Module,
     optim: torch.optim.Optimizer,
@@ -145,8 +159,16 @@ def step(
     *,
     autocast: bool,
 ) -> tuple[float, float]:
-    """One optimizer step of a `Multitask` that is spread over a group; both losses, of the whole batch."""
+    """One optimizer step of a `Multitask` that is spread over a group; both losses, of the whole batch.
+
+    Raises
+    ------
+    NonFinite
+        A loss is not finite; nothing has changed then.
+    """
     classes, values = model(batch, autocast)
+    if not (classes + values).isfinite():
+        raise NonFinite(batch.names[worst(bare(model), batch)])
     optim.zero_grad(set_to_none=True)
     # What is spread has the mean of the gradients over the processes, whose losses add up.
     (group.size * (classes + config.value_weight * values)).backward()

@@ -19,7 +19,11 @@ _HUGE = 1e4  # parameters that train well stay below a hundred
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: shown by the command line, written as a line of `train.jsonl`."""
+    """Where a run is: shown by the command line, written as a line of `train.jsonl`.
+
+    loss : moving averages over about a hundred steps.
+    rate : learning rate of the step, of the head in stage B.
+    """
 
     stage: str
     step: int
@@ -27,6 +31,7 @@ class Progress:
     loss: dict[str, float]
     validation: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -77,16 +82,33 @@ class Diverged(MolmetaError):
     exit_code = 6
 
 
+class NonFinite(ArithmeticError):
+    """A loss that is infinite or no number, and the assay whose it is."""
+
+    def __init__(self, assay: str) -> None:
+        super().__init__(assay)
+        self.assay = assay
+
+
 @contextmanager
-def divergence(model: nn.Module, stage: str, step: int) -> Iterator[None]:
-    """Arithmetic that fails inside is divergence where the parameters are huge, and else the bug it is."""
+def divergence(model: nn.Module, stage: str, step: int, good: str) -> Iterator[None]:
+    """Losses inside that are not finite are divergence; so is other arithmetic that fails where the
+    parameters are huge, and else it is the bug that it is.
+
+    good : where the last good state is.
+    """
     try:
         yield
+    except NonFinite as error:
+        raise Diverged(
+            f"the loss of stage '{stage}' is not finite at step {step}, for the assay '{error.assay}'; "
+            f"{good}: lower the rate and start again"
+        ) from error
     except (ArithmeticError, LinAlgError) as error:
         largest = [float(parameter.detach().abs().max()) for parameter in model.parameters()]
         if all(size < _HUGE for size in largest):  # false for nan, too
             raise
         raise Diverged(
             f"parameters of stage '{stage}' have grown to {max(largest):.1g} by step {step}; lower the rate "
-            "and start again"
+            f"and start again ({good})"
         ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from molmeta.configuration import read_toml
@@ -11,10 +12,12 @@ from molmeta.errors import ConfigError, RefusedError
 from molmeta.files import write_whole
 from molmeta.heads import HEADS
 from molmeta.toml import to_toml
+from molmeta.training.board import Board, read_log
 from molmeta.training.config import TrainConfig, read_config
 from molmeta.training.continual import ContinualRun
 from molmeta.training.group import Group
 from molmeta.training.journal import LOG, STATE
+from molmeta.training.picture import PICTURE, draw_training
 from molmeta.training.plan import ContinualConfig, read_plan
 from molmeta.training.report import Progress, TrainReport
 from molmeta.training.stages import Run
@@ -32,6 +35,7 @@ def train(
     seed: int | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
     cache: Path | None = None,
+    tensorboard: bool = False,
 ) -> TrainReport:
     """Meta-trains a learner as a configuration says.
 
@@ -59,11 +63,14 @@ def train(
     cache : Path or None
         Folder of the features of the compounds; runs that read the same data can share one. By default
         it is in `out`.
+    tensorboard : bool
+        Also write what is logged for TensorBoard, to the folder `tensorboard` in `out`.
 
     Raises
     ------
     ConfigError
-        The configuration does not fit, or `resume` finds a state of another configuration.
+        The configuration does not fit, or `resume` finds a state of another configuration; TensorBoard is
+        wanted, and not installed.
     RefusedError
         `out` already holds a run and `resume` is not given.
     """
@@ -88,11 +95,18 @@ def train(
         run = kind(config, out, group, progress)
         if resume:
             run.restore()
+        if tensorboard and group.first:
+            run.board = Board(out, read_log(out / LOG))
         with group.first_before_others():
             run.read(data, cache or out / "cache")
         report = run.go()
     if not group.first:
         return report
+    if run.board is not None:
+        run.board.close()
+    lines = read_log(out / LOG)
+    if lines and find_spec("matplotlib") is not None:
+        write_whole(out / PICTURE, draw_training(lines))
     if config_path is not None and not isinstance(config, ContinualConfig):
         shutil.copyfile(config_path, out / "train.toml")
     else:  # with what was given beside the file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from molmeta.training.data import Corpora, Measurements, history, load_corpora, 
 from molmeta.training.group import Group, bare
 from molmeta.training.journal import Journal
 from molmeta.training.pretrain import Multitask
-from molmeta.training.report import Progress, TrainReport, divergence
+from molmeta.training.report import NonFinite, Progress, TrainReport, divergence
 from molmeta.training.result import leave
 from molmeta.training.start import start_last_layers, take_over
 from molmeta.training.state import pack
@@ -109,10 +110,12 @@ class Run(Journal):
         for batch in map(make, batches):
             self.keep_state(bare(model), optim)
             self.reseed()
+            rate = pretrain.rate_at(self.counters["step"], steps, config)
             for part in optim.param_groups:
-                part["lr"] = pretrain.rate_at(self.counters["step"], steps, config)
-            now = pretrain.step(model, optim, batch, config, self.group, autocast=autocast)
-            self.advance("pretrain", steps, {"labels": now[0], "values": now[1]})
+                part["lr"] = rate
+            with divergence(model, "pretrain", self.counters["step"], self.good):
+                now = pretrain.step(model, optim, batch, config, self.group, autocast=autocast)
+            self.advance("pretrain", steps, {"labels": now[0], "values": now[1]}, rate)
 
     @cached_property
     def history(self) -> History:
@@ -157,10 +160,13 @@ class Run(Journal):
                 rng = np.random.default_rng([self.config.seed, self.counters["stage"], self.counters["step"]])
                 drawn = [source.draw(head, rng) for _ in range(config.episodes)]
                 self.reseed()
-                with divergence(trained, name, self.counters["step"]):
+                with divergence(trained, name, self.counters["step"], self.good):
                     loss = {"outer": episodic.step(head, encoder, optim, drawn, config, self.group)}
                     first = drawn[0].to(self.device)
-                    self.advance(name, config.steps, loss | head.diagnostics(encoder, first.support))
+                    loss |= head.diagnostics(encoder, first.support)
+                    if not all(map(math.isfinite, loss.values())):
+                        raise NonFinite(first.assay)
+                    self.advance(name, config.steps, loss, optim.param_groups[0]["lr"])
                     if self.counters["step"] % config.validate_every == 0:
                         self.look(name, config.steps)
             if until is not None:

@@ -64,7 +64,7 @@ def test_the_rate_warms_up_and_falls_to_a_hundredth() -> None:
 
 def test_an_epoch_has_every_compound_at_most_once_in_an_order_of_its_own() -> None:
     none = torch.zeros(0)
-    data = Measurements(torch.arange(50), none, none, none, none, none, 1)
+    data = Measurements(torch.arange(50), none, none, none, none, none, ("a",))
     first, second = (torch.cat(list(batches(data, 16, 0, epoch))) for epoch in (0, 1))
     assert len(first.unique()) == len(first) == 48
     assert not torch.equal(first, second)

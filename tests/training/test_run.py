@@ -205,6 +205,25 @@ def test_a_rate_that_drives_parameters_out_of_all_bounds_is_said(corpus_folder: 
         train(config, tmp_path / "fast", data=corpus_folder, device="cpu")
 
 
+@pytest.mark.parametrize("stage", ["pretrain", "anil"])
+def test_a_loss_that_is_not_finite_is_said_with_the_assay_and_the_state(
+    stage: str, corpus_folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "fast.toml"
+    text = (corpus_folder / "tiny.toml").read_text()
+    said = rf"'{stage}' is not finite at step \d, for the assay 'T\d'; "
+    if stage == "pretrain":
+        text = text.replace("[pretrain]", "[pretrain]\nrate = 1e38").replace("warmup = 5", "warmup = 0")
+        said += "no state was saved yet: lower the rate"
+    else:  # the inner loop of a head explodes
+        text = text.replace("steps = 2\n", "steps = 2\nrate = 1e30\n")
+        text = text.replace("[heads.evidence]\ndim = 16\n[heads.mahalanobis]\ndim = 16\n", "")
+        said += r"the last good state, of step 0 of stage 1, is in .*state\.safetensors: lower the rate"
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(Diverged, match=said):
+        train(config, tmp_path / "fast", data=corpus_folder, device="cpu")
+
+
 def test_another_encoder_is_no_start(unbroken: Path, corpus_folder: Path, tmp_path: Path) -> None:
     text = (corpus_folder / "tiny.toml").read_text()
     config = tmp_path / "wide.toml"
