@@ -32,6 +32,7 @@ from molmeta.learner import Learner
 from molmeta.prediction import Prediction
 from molmeta.predictor import Predictor
 from molmeta.recipe import Recipe
+from molmeta.threads import suited
 from molmeta.verdict import judge
 
 _BY_CHANCE = 0.05
@@ -105,6 +106,11 @@ def adapt_by(recipe: Recipe, assay: Assay, learner: Learner, *, verdict: bool, s
     ConfigError
         The learner has no such head.
     """
+    with suited(len(assay)):
+        return _adapted(recipe, assay, learner, verdict, started)
+
+
+def _adapted(recipe: Recipe, assay: Assay, learner: Learner, verdict: bool, started: float) -> Predictor:
     seed = recipe.seed
     assay, notes = _limited(assay, seed)
     start = open_ensemble(learner, assay.target.kind, recipe.head)

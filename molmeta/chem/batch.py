@@ -70,13 +70,12 @@ class Graphs:
         sizes = self.atom_ptr[1:] - self.atom_ptr[:-1]
         return torch.repeat_interleave(torch.arange(len(self), device=sizes.device), sizes)
 
-    def edges(self) -> tuple[Tensor, Tensor]:
-        """Directed edges int64[2, 2B] over the atoms of the whole batch, and the bond of each int64[2B]."""
+    def edges(self) -> Tensor:
+        """int64[2, 2B]: edges over the atoms of the whole batch, along all bonds and then back along them."""
         sizes = self.bond_ptr[1:] - self.bond_ptr[:-1]
         start = torch.repeat_interleave(self.atom_ptr[:-1], sizes)
         a, b = (self.ends.long() + start[:, None]).T
-        bond = torch.arange(len(a), device=a.device)
-        return torch.stack([torch.cat([a, b]), torch.cat([b, a])]), torch.cat([bond, bond])
+        return torch.stack([torch.cat([a, b]), torch.cat([b, a])])
 
 
 @dataclass(frozen=True, eq=False)

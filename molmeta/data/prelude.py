@@ -12,6 +12,7 @@ from molmeta.data.headers import says_header, says_smiles
 from molmeta.data.sniff import DELIMITERS, Lines, is_delimited, is_structure, names_smiles
 
 _TITLES = 20  # lines at the top that may be titles
+_CELLS = re.compile(r"[\t;,|]")
 _QUOTED_COMMENT = re.compile(r'"#(?:[^"]|"")*"[\t;,| ]*')
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 
@@ -71,7 +72,7 @@ def is_comment(text: str) -> bool:
 
 
 def _heads_smiles(text: str) -> bool:
-    cells = re.split(r"[\t;,|]", text)
+    cells = re.split(_CELLS, text)
     return len(cells) > 1 and any(says_smiles(cell) and "smi" in cell.lower() for cell in cells)
 
 
@@ -100,8 +101,9 @@ def _padded_titles(lines: Lines) -> int:
 
 
 def _is_padded(row: Sequence[str]) -> bool:
-    """Whether a row ends with an empty cell, and holds neither a structure nor its title."""
-    return len(row) > 1 and not row[-1] and not any(says_smiles(cell) or is_structure(cell) for cell in row)
+    """Whether a row ends with an empty cell, and holds no structure and no title of one, whatever delimits."""
+    cells = [cell.strip('" ') for text in row for cell in re.split(_CELLS, text)]
+    return len(row) > 1 and not row[-1] and not any(says_smiles(cell) or is_structure(cell) for cell in cells)
 
 
 def commented_header(before: Lines, layout: Layout, width: int) -> tuple[str, ...]:

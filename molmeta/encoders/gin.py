@@ -49,9 +49,10 @@ class Layer(nn.Module):
         self.conv = GINEConv(update, train_eps=True)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, atoms: Tensor, edges: Tensor, bond: Tensor, bonds: Tensor) -> Tensor:
-        """float32[A, width], of the edges int64[2, 2B] and the bond of each int64[2B]."""
-        change = self.conv(self.norm(atoms), edges, self.bonds(bonds)[bond])
+    def forward(self, atoms: Tensor, edges: Tensor, bonds: Tensor) -> Tensor:
+        """float32[A, width], of the edges int64[2, 2B] there and back along the bonds uint8[B, G]."""
+        bond = self.bonds(bonds)
+        change = self.conv(self.norm(atoms), edges, torch.cat([bond, bond]))
         out: Tensor = atoms + self.dropout(change)
         return out
 
@@ -103,10 +104,10 @@ class GIN(Network):
         graph = mols.graph
         if graph is None:
             raise InputError("this batch has no graph; featurize the compounds with needs={'graph'}")
-        edges, bond = graph.edges()
+        edges = graph.edges()
         atoms = self.atoms(graph.atoms)
         for layer in self.layers:
-            atoms = layer(atoms, edges, bond, graph.bonds)
+            atoms = layer(atoms, edges, graph.bonds)
         atoms = self.norm(atoms)
         # The number of molecules is given, as those without atoms at the end would be missing otherwise.
         parts = [

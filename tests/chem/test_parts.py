@@ -107,7 +107,7 @@ def test_graphs_keep_the_atoms_that_are_shown() -> None:
     assert torch.equal(graph.atoms, whole.atoms[[0, 2, 3, 4, 5, 6, 7, 8, 9]])
     assert len(graph.ends) == one.mol.GetNumBonds() - 3
     assert graph.ends.max() == 8
-    edges, _ = graph.edges()
+    edges = graph.edges()
     assert not (edges == 0).any()  # the methyl group is alone
 
 
