@@ -101,7 +101,7 @@ def _padded_titles(lines: Lines) -> int:
 
 
 def _is_padded(row: Sequence[str]) -> bool:
-    """Whether a row ends with an empty cell, and holds no structure and no title of one, whatever delimits."""
+    """Whether a row ends with an empty cell, and holds no structure and no title of one."""
     cells = [cell.strip('" ') for text in row for cell in re.split(_CELLS, text)]
     return len(row) > 1 and not row[-1] and not any(says_smiles(cell) or is_structure(cell) for cell in cells)
 
