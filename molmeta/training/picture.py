@@ -28,8 +28,8 @@ def draw_training(log: Sequence[Progress]) -> bytes:
             losses, rate, scores = grid[:, number]
             losses.set_title(f"stage {name}", fontsize=12)
             _curves(losses, lines, [one.loss for one in lines])
-            rates = [(one.step, one.rate) for one in lines if one.rate]
-            rate.plot(*zip(*rates, strict=True), color=BLUE, marker=_marker(rates)) if rates else None
+            _curves(rate, lines, [{"": one.rate} if one.rate else {} for one in lines])
+            rate.set_ylim(bottom=0)
             looks = [one for one in lines if one.validation]
             _curves(scores, looks, [_short(one.validation) for one in looks])
             scores.set_xlabel("step")
@@ -47,9 +47,18 @@ def _curves(axes: Axes, lines: Sequence[Progress], numbers: Sequence[dict[str, f
     names = list(dict.fromkeys(name for one in numbers for name in one))
     for name, colour in zip(names, _COLOURS, strict=False):
         points = [(at.step, one[name]) for at, one in zip(lines, numbers, strict=True) if name in one]
-        axes.plot(*zip(*points, strict=True), color=colour, label=name, marker=_marker(points))
-    if names:
-        axes.legend(frameon=False, fontsize=9)
+        label = name.replace("_", " ")
+        axes.plot(*zip(*points, strict=True), color=colour, label=label, marker=_marker(points))
+    if any(names):
+        axes.margins(y=0.3)  # room for the legend
+        axes.legend(
+            frameon=False,
+            fontsize=9,
+            loc="upper right",
+            ncols=len(names),
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
 
 
 def _marker(points: Sequence[object]) -> str:
@@ -59,9 +68,6 @@ def _marker(points: Sequence[object]) -> str:
 
 def _short(validation: dict[str, float]) -> dict[str, float]:
     """The ranking at each support size, and its mean, without the name of the head."""
-    names = {name: name.rpartition("/")[2] for name in validation}
-    return {
-        short.removeprefix("delta_auprc").replace("@", "k = ") or "mean": validation[name]
-        for name, short in names.items()
-        if short.startswith("delta_auprc")
-    }
+    found = {name.rpartition("/")[2]: value for name, value in validation.items()}
+    sizes = {f"k = {name[12:]}": value for name, value in found.items() if name.startswith("delta_auprc@")}
+    return sizes | ({"mean": found["delta_auprc"]} if len(sizes) > 1 else {})
