@@ -56,7 +56,12 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "fusion": {"graph": {"width": 128, "depth": 5}},  # a GINE and a fingerprint trunk
     "fingerprint": {"width": 1024, "depth": 2, "dropout": 0.5},  # the shipped one
 }
-CONTESTANTS = ("naive", "float32", "bf16", "torchrun")
+LOOPS = {
+    "naive": "plain",
+    "float32": "molmeta, float32",
+    "bf16": "molmeta, bf16",
+    "torchrun": "molmeta, bf16, torchrun",
+}
 HEADS = ("evidence", "proto", "anil", "maml")
 CONFIG = Pretrain(value_weight=1.0)
 
@@ -78,13 +83,18 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         prepare(options.data, Path(folder))
-        rates = race(options, Path(folder))
-        episodes = {
-            name: float(run(options, Path(folder), "fingerprint", f"head:{name}")["rate"]) for name in HEADS
-        }
-    show(rates, episodes)
+        throughput = summarized(race(options, Path(folder)))
+        show(throughput)
+        episodes = [
+            {
+                "head": name,
+                "episodes/s": f"{run(options, Path(folder), 'fingerprint', 'head:' + name)['rate']:.1f}",
+            }
+            for name in HEADS
+        ]
+        show(episodes)
     if options.out:
-        save(options.out, {"rates": rates, "episodes": episodes, "threads": options.threads})
+        save(options.out, {"throughput": throughput, "episodes": episodes, "threads": options.threads})
 
 
 def prepare(data: Path, folder: Path) -> None:
@@ -100,7 +110,7 @@ def prepare(data: Path, folder: Path) -> None:
 
 def race(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """Rows {encoder, contestant, round, rate, share}."""
-    names = [name for name in CONTESTANTS if options.naive or name != "naive"]
+    names = [name for name in LOOPS if options.naive or name != "naive"]
     return [
         {"encoder": encoder, "contestant": name, "round": number, **run(options, folder, encoder, name)}
         for encoder in options.encoders
@@ -297,23 +307,30 @@ def episodes_a_second(head: str, corpus: Corpus, group: Group, options: argparse
     return timed(steps(), options.seconds, group)
 
 
-def show(rates: list[dict[str, Any]], episodes: dict[str, float]) -> None:
-    table = pd.DataFrame(rates)
-    print(
-        "| trunk | loop | molecules/s | rounds | of the plain loop | of the peak |\n|---|---|---|---|---|---|"
-    )
+def summarized(rates: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """A row for each trunk and loop: medians over the rounds."""
+    table, rows = pd.DataFrame(rates), []
     for (encoder, contestant), part in table.groupby(["encoder", "contestant"], sort=False):
         rate = part.set_index("round")["rate"]
         plain = table.query("encoder == @encoder and contestant == 'naive'").set_index("round")["rate"]
-        ratio = f"{(rate / plain).median():.2f}" if len(plain) else ""
-        share = f"{part['share'].median():.0%}" if part["share"].notna().all() else ""
-        print(
-            f"| {encoder} | {contestant} | {rate.median():,.0f} | {rate.min():,.0f} to {rate.max():,.0f} "
-            f"| {ratio} | {share} |"
+        known = "share" in part and part["share"].notna().all()
+        rows.append(
+            {
+                "trunk": encoder,
+                "loop": LOOPS[contestant],
+                "molecules/s": f"{rate.median():,.0f}",
+                "rounds": f"{rate.min():,.0f} to {rate.max():,.0f}",
+                "times the plain loop": f"{(rate / plain).median():.2f}" if len(plain) else "",
+                "share of the peak": f"{part['share'].median():.0%}" if known else "",
+            }
         )
-    print("\n| head | episodes/s |\n|---|---|")
-    for head, rate in episodes.items():
-        print(f"| {head} | {rate:.1f} |")
+    return rows
+
+
+def show(rows: list[dict[str, str]]) -> None:
+    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    for row in rows:
+        print("| " + " | ".join(row.values()) + " |")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from molmeta.data.headers import says_header, says_smiles
 from molmeta.data.sniff import DELIMITERS, Lines, is_delimited, is_structure, names_smiles
 
 _TITLES = 20  # lines at the top that may be titles
-_CELLS = re.compile(r"[\t;,|]")
 _QUOTED_COMMENT = re.compile(r'"#(?:[^"]|"")*"[\t;,| ]*')
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?\s*", re.IGNORECASE)
 
@@ -72,7 +71,7 @@ def is_comment(text: str) -> bool:
 
 
 def _heads_smiles(text: str) -> bool:
-    cells = re.split(_CELLS, text)
+    cells = re.split(r"[\t;,|]", text)
     return len(cells) > 1 and any(says_smiles(cell) and "smi" in cell.lower() for cell in cells)
 
 
@@ -95,15 +94,20 @@ def _padded_titles(lines: Lines) -> int:
         alone = len(list(itertools.takewhile(lambda row: sum(map(bool, row)) < 2, padded)))
         count = max([alone, *(i + 1 for i, row in enumerate(padded) if not any(row))])
         top = rows[count] if count < len(rows) else []
-        if count and sum(map(bool, top)) > 1 and all(len(row) == len(top) for row in padded[:count]):
+        level = all(len(row) == len(top) for row in padded[:count])
+        if count and level and sum(map(bool, top)) > 1 and _hold_structures(rows[count : count + 2]):
             return start + count
     return 0
 
 
+def _hold_structures(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a column is one of structures: else the delimiter is a sign in the names of a list of SMILES."""
+    return any(says_smiles(cell) or is_structure(cell) for row in rows for cell in row)
+
+
 def _is_padded(row: Sequence[str]) -> bool:
-    """Whether a row ends with an empty cell, and holds no structure and no title of one."""
-    cells = [cell.strip('" ') for text in row for cell in re.split(_CELLS, text)]
-    return len(row) > 1 and not row[-1] and not any(says_smiles(cell) or is_structure(cell) for cell in cells)
+    """Whether a row ends with an empty cell, and holds neither a structure nor its title."""
+    return len(row) > 1 and not row[-1] and not _hold_structures([row])
 
 
 def commented_header(before: Lines, layout: Layout, width: int) -> tuple[str, ...]:

@@ -45,7 +45,9 @@ def test_rows_out_are_rows_in(
     assert rows.difference(model, table, tmp_path, Random(number)) == ""
 
 
-@pytest.mark.parametrize("number", [3, 590, 840, 1047, 1514, 4461, 5831, 6807, 7043, 7284, 7337, 7696, 8556])
+@pytest.mark.parametrize(
+    "number", [3, 590, 840, 1047, 1514, 4461, 5831, 6807, 7043, 7284, 7337, 7696, 8556, 16227]
+)
 def test_tables_that_were_read_otherwise_once(
     number: int, model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
