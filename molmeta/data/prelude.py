@@ -101,7 +101,10 @@ def _padded_titles(lines: Lines) -> int:
 
 
 def _hold_structures(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a column is one of structures: else the delimiter is a sign in the names of a list of SMILES."""
+    """Whether a cell is a structure, or the title of such a column.
+
+    Where none is, the delimiter is a sign in the names of a list of SMILES.
+    """
     return any(says_smiles(cell) or is_structure(cell) for row in rows for cell in row)
 
 
