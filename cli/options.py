@@ -24,7 +24,8 @@ Model = Annotated[str, typer.Option(help="Shipped model by name, or a checkpoint
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+MOST_SEED = 2**32 - 1  # that random generators take
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")]
 
 SmilesColumn = Annotated[str | None, typer.Option(help="Column of the structures.")]
 ExcelSafe = Annotated[

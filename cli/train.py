@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import render
-from .options import Device, Json
+from .options import MOST_SEED, Device, Json
 from .stopping import last_words
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that folder.")] = False,
     device: Device = "auto",
-    seed: Annotated[int | None, typer.Option(help="Seed, in place of that of the configuration.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=MOST_SEED, help="Seed, in place of that of the configuration."),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write for TensorBoard too, in the folder of the run.")
     ] = False,

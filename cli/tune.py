@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import render
-from .options import Device, Json
+from .options import MOST_SEED, Device, Json
 
 if TYPE_CHECKING:
     from molmeta.training import Progress
@@ -40,7 +40,10 @@ def tune(
     ] = None,
     interval: Annotated[int, typer.Option(min=1, help="Steps between two comparisons of members.")] = 50,
     device: Device = "auto",
-    seed: Annotated[int, typer.Option(help="Seed of what is tried; trainings have that of CONFIG.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_SEED, help="Seed of what is tried; trainings have that of CONFIG."),
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Search the hyper-parameters of a training, or its schedule of learning rates.

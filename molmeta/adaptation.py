@@ -14,6 +14,7 @@ from molmeta.adaptreport import AdaptReport, HeldOut, Relative
 from molmeta.bundle import Origin, rounded
 from molmeta.calibration import Conformal, Platt, calibrate
 from molmeta.checkpoint import load_checkpoint
+from molmeta.configuration import check_seed
 from molmeta.conformity import Conformity
 from molmeta.crossvalidation import draw_folds, predict_held_out
 from molmeta.data.assay import Assay
@@ -77,9 +78,10 @@ def adapt(
     InputError
         The assay cannot be read (see `read_assay`); NotEnoughData where it has one class or one value.
     CheckpointError, ConfigError
-        The model cannot be loaded; it has no such head; no such device.
+        The model cannot be loaded; it has no such head; no such device; a seed that is none.
     """
     started = time.perf_counter()
+    check_seed(seed)
     assay = _read(assay, reading)
     origin = None if isinstance(model, Learner) else Origin.of(model)
     learner = rounded(model if isinstance(model, Learner) else load_checkpoint(model))

@@ -15,6 +15,7 @@ from molmeta.errors import ConfigError
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what random generators take
 
 
 class Section(BaseModel):
@@ -24,6 +25,12 @@ class Section(BaseModel):
 
 
 Config = TypeVar("Config", bound=Section)
+
+
+def check_seed(seed: int) -> None:
+    """Raises ConfigError where random generators do not take a seed."""
+    if not 0 <= seed < 2**32:
+        raise ConfigError(f"found seed = {seed}; wanted a whole number from 0 to {2**32 - 1}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

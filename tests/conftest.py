@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Where tests run beside each other, each has one thread: together they would be slower with more.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same cases in each run, so that a change that is tested is what a failure is about; the benchmarks look
+# for new ones (rows.py, fuzz.py), and so does `pytest --hypothesis-profile=default`.
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")
 
 # A shell has what it starts in the background ignore Ctrl-C, nohup has it ignore a hang-up, and children
 # inherit that; some tests send these.

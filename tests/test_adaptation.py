@@ -63,6 +63,12 @@ def test_everything_works_without_a_network(folder: Path, monkeypatch: pytest.Mo
     assert predictor.report.n == len(read_assay(assays.path("bbb")))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_is_none_is_refused(seed: int, folder: Path):
+    with pytest.raises(ConfigError, match=r"found seed = .*; wanted a whole number from 0 to 4294967295"):
+        adapt(assays.path("cox"), folder, seed=seed)
+
+
 def test_the_report_accounts_for_every_row(folder: Path):
     report = adapt(assays.path("cox"), folder, verdict=False).report
     assay = read_assay(assays.path("cox"))

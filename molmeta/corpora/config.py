@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from molmeta.chem.features import FIELDS
-from molmeta.configuration import Count, Positive, Section, Share, nearest, parse_as, read_toml
+from molmeta.configuration import Count, Positive, Section, Seed, Share, nearest, parse_as, read_toml
 from molmeta.corpora.losses import FAULTS
 from molmeta.data.replicates import CONFLICTS
 from molmeta.errors import ConfigError
@@ -115,7 +115,7 @@ class Folds(Section):
 
     assays: dict[str, Share] = Field(default={"valid": 0.05, "test": 0.1})
     compounds: dict[str, Share] = Field(default={"valid": 0.05, "test": 0.1})
-    seed: int = 0
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -12,6 +12,7 @@ import torch
 
 from molmeta.chem.rows import read_rows
 from molmeta.chem.similarity import tanimoto
+from molmeta.configuration import check_seed
 from molmeta.data.library import read_library
 from molmeta.data.sources import Sources
 from molmeta.errors import ConfigError, InputError, NotEnoughData
@@ -110,6 +111,7 @@ def suggest(
         A file cannot be read, or nothing in it can be suggested.
     """
     started = time.perf_counter()
+    check_seed(seed)
     chosen = find_acquisition(acquisition or (DEFAULT if cost is None else DEFAULT_PER_COST))
     _check(chosen, n, candidates, alike, cost, budget)
     if not len(predictor.support):

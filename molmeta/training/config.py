@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from molmeta.configuration import Count, Positive, Section, Share, parse_as, read_toml
+from molmeta.configuration import Count, Positive, Section, Seed, Share, parse_as, read_toml
 
 
 class Data(Section):
@@ -119,7 +119,7 @@ class TrainConfig(Section):
     """
 
     name: str
-    seed: int = 0
+    seed: Seed = 0
     precision: Annotated[str, Field(pattern="^(float32|bf16)$")] = "float32"
     start: str | None = None
     save_every: Count = 500

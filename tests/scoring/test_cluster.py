@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,12 @@ def actors(cluster: Cluster) -> list[psutil.Process]:
     """Processes that score."""
     raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
     children = [child for pid in raylets for child in psutil.Process(pid).children()]
-    return [child for child in children if "MapWorker" in "".join(child.cmdline()[:1])]
+    found = []
+    for child in children:
+        with suppress(psutil.Error):  # that has ended meanwhile
+            if "MapWorker" in "".join(child.cmdline()[:1]):
+                found.append(child)
+    return found
 
 
 def once(rows: int, act: Callable[[], object]) -> Callable[[Progress], None]:
