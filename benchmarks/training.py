@@ -291,7 +291,8 @@ def episodes_a_second(head: str, corpus: Corpus, group: Group, options: argparse
     """Episodes of 4 to 256 compounds and 128 to predict, on stored embeddings; MAML moves the encoder."""
     moving = head == "maml"
     config = Episodic(freeze_encoder=not moving, episodes=4)
-    learner = Learner({"name": "fingerprint", **ENCODERS["fingerprint"]}, {head: {}}).to(group.device)
+    trunk = {"name": "fingerprint", **ENCODERS["fingerprint"]}
+    learner = Learner(trunk, {head: {"dim": 256}}).to(group.device)
     source = episodic.pool(learner, corpus, tuple(corpus.assays.index), config)
     model = learner.head(head).train()
     encoder = learner.encoder.train() if moving else learner.reader(model)
