@@ -138,6 +138,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
 
 
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Prints records as a table of Markdown."""
+    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+    for row in rows:
+        print("| " + " | ".join(map(str, row.values())) + " |")
+
+
 def compare(table: pd.DataFrame, assays: pd.DataFrame, metric: str, against: str) -> pd.DataFrame:
     """Every method minus one of them, as `summarize` lays out means."""
     others = [name for name in table["method"].unique() if name != against]

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from harness import save
+from harness import save, show
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
@@ -227,12 +227,6 @@ def draw(curve: list[dict[str, Any]], fits: list[dict[str, Any]]) -> bytes:
         panels[0].legend(frameon=False, labelcolor=SOFT)
 
     return svg((9.6, 4.2), fill)
-
-
-def show(rows: list[dict[str, Any]]) -> None:
-    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for row in rows:
-        print("| " + " | ".join(map(str, row.values())) + " |")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from harness import save
+from harness import save, show
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torch_geometric.data import Data
@@ -326,12 +326,6 @@ def summarized(rates: list[dict[str, Any]]) -> list[dict[str, str]]:
             }
         )
     return rows
-
-
-def show(rows: list[dict[str, str]]) -> None:
-    print("\n| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-    for row in rows:
-        print("| " + " | ".join(row.values()) + " |")
 
 
 if __name__ == "__main__":

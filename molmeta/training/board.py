@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,13 +14,6 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 FOLDER = "tensorboard"
-
-
-def read_log(path: Path) -> list[Progress]:
-    """The lines of a `train.jsonl`; of earlier versions, too."""
-    if not path.exists():
-        return []
-    return [Progress(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 class Board:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,13 @@ class Progress:
     validation: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     rate: float = 0.0
+
+
+def read_log(path: Path) -> list[Progress]:
+    """The lines of a `train.jsonl`; of earlier versions, too."""
+    if not path.exists():
+        return []
+    return [Progress(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from molmeta.errors import ConfigError, RefusedError
 from molmeta.files import write_whole
 from molmeta.heads import HEADS
 from molmeta.toml import to_toml
-from molmeta.training.board import Board, read_log
+from molmeta.training.board import Board
 from molmeta.training.config import TrainConfig, read_config
 from molmeta.training.continual import ContinualRun
 from molmeta.training.group import Group
 from molmeta.training.journal import LOG, STATE
 from molmeta.training.picture import PICTURE, draw_training
 from molmeta.training.plan import ContinualConfig, read_plan
-from molmeta.training.report import Progress, TrainReport
+from molmeta.training.report import Progress, TrainReport, read_log
 from molmeta.training.stages import Run
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from molmeta.errors import ConfigError
 from molmeta.training import train
-from molmeta.training.board import FOLDER, Board, read_log
+from molmeta.training.board import FOLDER, Board
 from molmeta.training.picture import PICTURE, draw_training
-from molmeta.training.report import Progress
+from molmeta.training.report import Progress, read_log
 
 
 @pytest.fixture(scope="module")
