@@ -20,6 +20,7 @@ from .corpus import corpus
 from .evaluate import evaluate
 from .exits import check_folder, exit_codes
 from .explain import explain
+from .federate import federate
 from .merge import merge
 from .models import models
 from .report import report
@@ -89,3 +90,4 @@ for _command in (
 ):  # fmt: skip
     app.command()(_command)
 app.add_typer(corpus, name="corpus")
+app.add_typer(federate, name="federate")

@@ -18,7 +18,7 @@ ORDER = (
     "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",
     "adaptreport", "private", "recipe", "saving", "sheet", "drawing", "notebook", "predictor", "explain",
     "loading", "fitting", "adaptation", "updating", "zeroshot", "estimators", "scores", "evaluation",
-    "summary", "scoring", "corpora", "training", "suggest", "pages", "report", "serve",
+    "summary", "scoring", "corpora", "training", "federated", "suggest", "pages", "report", "serve",
 )  # fmt: skip
 LIBRARY = sorted((ROOT / "molmeta").rglob("*.py"))
 SHIPPED = sorted(

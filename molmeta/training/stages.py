@@ -13,6 +13,7 @@ from torch import nn
 
 from molmeta.chem.batch import MolBatch
 from molmeta.data.history import History
+from molmeta.encoders.base import Encoder
 from molmeta.heads.base import Head
 from molmeta.learner import Learner
 from molmeta.training import episodic, pretrain
@@ -155,18 +156,8 @@ class Run(Journal):
                 self.look(name, config.steps)
             while self.counters["step"] < last:
                 self.keep_state(trained, optim)
-                trained.train()
-                episodic.set_rates(optim, config, self.counters["step"])
-                rng = np.random.default_rng([self.config.seed, self.counters["stage"], self.counters["step"]])
-                drawn = [source.draw(head, rng) for _ in range(config.episodes)]
-                self.reseed()
                 with divergence(trained, name, self.counters["step"], self.good):
-                    loss = {"outer": episodic.step(head, encoder, optim, drawn, config, self.group)}
-                    first = drawn[0].to(self.device)
-                    loss |= head.diagnostics(encoder, first.support)
-                    if not all(map(math.isfinite, loss.values())):
-                        raise NonFinite(first.assay)
-                    self.advance(name, config.steps, loss, optim.param_groups[0]["lr"])
+                    self.practise(name, encoder, optim, source)
                     if self.counters["step"] % config.validate_every == 0:
                         self.look(name, config.steps)
             if until is not None:
@@ -174,10 +165,32 @@ class Run(Journal):
         if until is None:
             self.next_stage()
 
+    def practise(
+        self, name: str, encoder: Encoder, optim: torch.optim.Optimizer, source: episodic.Source
+    ) -> None:
+        """A step of a head in stage B, with the encoder that it reads."""
+        head, config = self.learner.head(name), self.config.episodic
+        head.train()
+        encoder.train()
+        episodic.set_rates(optim, config, self.counters["step"])
+        rng = np.random.default_rng([self.config.seed, self.counters["stage"], self.counters["step"]])
+        drawn = [source.draw(head, rng) for _ in range(config.episodes)]
+        self.reseed()
+        loss = {"outer": episodic.step(head, encoder, optim, drawn, config, self.group)}
+        first = drawn[0].to(self.device)
+        loss |= head.diagnostics(encoder, first.support)
+        if not all(map(math.isfinite, loss.values())):
+            raise NonFinite(first.assay)
+        self.advance(name, config.steps, loss, optim.param_groups[0]["lr"])
+
     def source(self) -> episodic.Source:
         """Where episodes are drawn from."""
-        names = self.corpora.reserved or tuple(self.corpora.train.assays.index)
-        return episodic.pool(self.learner, self.corpora.train, names, self.config.episodic)
+        return episodic.pool(self.learner, self.corpora.train, self.episode_assays, self.config.episodic)
+
+    @property
+    def episode_assays(self) -> tuple[str, ...]:
+        """Training assays that episodes are drawn from."""
+        return self.corpora.reserved or tuple(self.corpora.train.assays.index)
 
     def introduce(self, head: Head) -> None:
         """What a head is given before its first episode."""
