@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 from harness import save, show
 
 from molmeta.checkpoint import load_checkpoint
