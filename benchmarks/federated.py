@@ -52,7 +52,7 @@ FAMILIES = {  # of the protein super-family, by lab; all others are the last lab
 SETTINGS: dict[str, dict[str, Any]] = {
     "secure aggregation": {},
     "and clipped": {"clip": 4.0, "prior_clip": 1.0, "least": 4},
-    "and noise .03": {"clip": 4.0, "prior_clip": 1.0, "least": 4, "noise": 0.03},
+    "and noise .001": {"clip": 4.0, "prior_clip": 1.0, "least": 4, "noise": 0.001},
 }
 
 
@@ -80,6 +80,7 @@ def main() -> None:
         "labs": [described(name, folder) for name, folder in labs.items()],
         "scores": compared(options, labs),
         "costs": [costs(options.runs / f"{name}.toml", options.runs / name) for name in SETTINGS],
+        "privacy": [private(options, wanted) for wanted in (1, 10, 100)],
     }
     for rows in tables.values():
         show(rows)
@@ -239,6 +240,24 @@ def costs(config: Path, out: Path) -> dict[str, Any]:
         "minutes": f"{sum(line['seconds'] for line in lines) / 60:.0f}",
         "length of the first and last trunk update": _lengths(lines),
         "epsilon (delta 1e-5)": f"{epsilon(plan):,.0f}" if plan.federated.noise else "none",
+    }
+
+
+def private(options: argparse.Namespace, wanted: float) -> dict[str, Any]:
+    """What noise a guarantee takes, and how many labs, so that the noise in their mean is no longer than the
+    longest update: it is clip * noise * sqrt(weights) / labs long."""
+    config = read_federated(options.config)
+    low, high = 1e-3, 1e3
+    for _ in range(100):
+        noise = math.sqrt(low * high)
+        changed = config.federated.model_copy(update={"noise": noise})
+        found = epsilon(config.model_copy(update={"federated": changed}))
+        low, high = (noise, high) if found > wanted else (low, noise)
+    weights = sum(p.numel() for p in load_checkpoint(options.runs / "pooled").encoder.parameters())
+    return {
+        "epsilon (delta 1e-5)": f"{wanted:g}",
+        "noise multiplier": f"{high:.2g}",
+        "labs": f"{math.ceil(high * math.sqrt(weights)):,}",
     }
 
 

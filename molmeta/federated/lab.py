@@ -107,7 +107,8 @@ class Lab(Run):
         after = shared.arrays(shared.changed(self.learner, phase))
         update = [new - old for new, old in zip(after, before, strict=True)]
         plan = self.config.federated
-        return guarded(update, phase, self.config, self.chance), 1 if plan.noise else min(weight, plan.most)
+        weight = plan.most if plan.noise else min(weight, plan.most)
+        return guarded(update, phase, self.config, self.chance), weight
 
     def _know(self) -> None:
         """Sees to it that the tables of single compounds are there: also of a lab that came late."""

@@ -14,6 +14,7 @@ from molmeta.checkpoint import load_atlas, load_checkpoint
 from molmeta.errors import CheckpointError, ConfigError, InputError, NotEnoughData, RefusedError
 from molmeta.federated import shared
 from molmeta.federated.average import Average
+from molmeta.federated.guard import length
 from molmeta.federated.plan import last_round, phase_of, read_federated
 from molmeta.training import train
 
@@ -129,6 +130,21 @@ def test_what_does_not_fit_is_refused(plan_file: Path, lab_folders: list[Path], 
     other = config.model_copy(update={"seed": 4})
     with pytest.raises(ConfigError, match="another configuration"):
         Average(other, tmp_path / "server", resume=True)
+
+
+def test_labs_weigh_the_same_under_noise_and_by_measurements_without(
+    plan_file: Path, lab_folders: list[Path], tmp_path: Path
+) -> None:
+    config = read_federated(plan_file)
+    values = Average(config, tmp_path / "server").values()
+    _, weight = new_lab(config, tmp_path / "by size", lab_folders[0]).round(1, values)
+    assert weight == 40 * 3  # measurements of the assays that are not reserved
+    private = {"clip": 0.5, "prior_clip": 0.5, "noise": 1.0, "least": 3}
+    noisy = config.model_copy(update={"federated": config.federated.model_copy(update=private)})
+    update, weight = new_lab(noisy, tmp_path / "noisy", lab_folders[0]).round(1, values)
+    assert weight == config.federated.most
+    numbers = sum(part.size for part in update)
+    assert length(update) == pytest.approx(0.5 / 3**0.5 * numbers**0.5, rel=0.02)
 
 
 def test_a_lab_with_too_little_hears_it_before_any_training(plan_file: Path, tmp_path: Path) -> None:
