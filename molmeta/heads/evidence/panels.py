@@ -13,6 +13,9 @@ from molmeta.heads.evidence.lookup import Table, ascends, find
 
 _ROUNDS = 30
 _PSEUDO = 4.0  # assays in which a compound is average, and has an average variance
+# Least own variance of a compound, of the average variance: as many factors as assays would leave nothing.
+_LEAST = 1e-4
+_NOTHING = 1e-12  # the variance where all assays say the same of all compounds
 # A panel is of use to a support set of which it holds at least this share.
 _SHARE = 0.3
 
@@ -162,7 +165,8 @@ def analyse(panel: Panel, rank: int) -> tuple[Tensor, Tensor, Tensor]:
     count = known.sum(0)
     mean = y.sum(0) / (count + _PSEUDO)
     left = (y - mean) * known
-    own = torch.full_like(mean, float(left.square().sum() / known.sum()) / 2)
+    variance = max(float(left.square().sum() / known.sum()), _NOTHING)
+    own = torch.full_like(mean, variance / 2)
     # Start from the principal axes of what is known.
     _, size, axes = torch.linalg.svd(left, full_matrices=False)
     r = min(rank, len(size))
@@ -182,5 +186,6 @@ def analyse(panel: Panel, rank: int) -> tuple[Tensor, Tensor, Tensor]:
         error = left.square().sum(0) - 2 * (factor * (left.T @ score)).sum(1)
         error += torch.einsum("am,ars,mr,ms->m", known, moment, factor, factor)
         own = (error + _PSEUDO * error.sum() / count.sum()) / (count + _PSEUDO)
+        own = own.clamp(min=_LEAST * variance)
     scale = (factor.square().sum(1) + own).mean()
     return mean, factor / scale.sqrt(), own / scale

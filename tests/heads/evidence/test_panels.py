@@ -63,6 +63,24 @@ def known(n: int = 12, assays: int = 20) -> History:
     )
 
 
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_as_many_factors_as_assays_leave_no_covariance_of_nothing(share: float) -> None:
+    rng = np.random.default_rng(0)
+    label = np.where(rng.random((8, 1000)) < share, np.sign(rng.standard_normal((8, 1000))), np.nan)
+    label[0, np.isnan(label).all(0)] = 1.0
+    _, factor, own = analyse(Panel(np.arange(1000), label), 8)
+    assert torch.isfinite(factor).all()
+    assert (own > 0).all()
+    assert float((factor.square().sum(1) + own).mean()) == pytest.approx(1.0)
+
+
+def test_assays_that_say_the_same_of_all_compounds_make_them_independent() -> None:
+    mean, factor, own = analyse(Panel(np.arange(5), np.zeros((8, 5))), 8)
+    assert not mean.any()
+    assert not factor.any()
+    assert own.tolist() == pytest.approx([1.0] * 5)
+
+
 def test_covariances_of_a_panel_are_consistent() -> None:
     history = known()
     panels = Panels(4)
