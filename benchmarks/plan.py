@@ -10,6 +10,7 @@ timed at both sizes. All is of one process with --threads threads; features are 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 from harness import save, show
 
+from molmeta.checkpoint import shipped
 from molmeta.chem.batch import to_tensors
 from molmeta.chem.features import featurize
 from molmeta.chem.smiles import read_many
@@ -48,6 +50,7 @@ def main() -> None:
     made.add_argument("config", type=Path)
     made.add_argument("runs", type=Path, help="folder with features of an earlier run, or for them")
     made.add_argument("--threads", type=int, default=os.cpu_count())
+    made.add_argument("--core-hour", type=float, default=0.04, help="price in dollars")
     made.add_argument("--out", type=Path, help="JSON")
     options = made.parse_args()
     torch.set_num_threads(options.threads)
@@ -71,9 +74,27 @@ def main() -> None:
     ]
     for cost in costs(corpus, learner, config):
         rows.append(priced(*cost, here, there))
-    show(rows)
+    trained = [spent(name, folder, options.core_hour) for name, folder in shipped().items()]
+    for table in (trained, rows):
+        show(table)
     if options.out:
-        save(options.out, {"costs": rows})
+        save(options.out, {"shipped": trained, "costs": rows})
+
+
+def spent(name: str, folder: Path, core_hour: float) -> dict[str, str]:
+    """What the training of a shipped model took, on two cores, and what it reached."""
+    info = json.loads((folder / "config.json").read_text("utf-8"))["info"]
+    scores = json.loads((folder / "metrics.json").read_text("utf-8"))["validation"]
+    first = next(iter(scores.values()))
+    return {
+        "model": name,
+        "assays": f"{info['assays']:,}",
+        "compounds": f"{info['compounds']:,}",
+        "minutes": f"{info['seconds'] / 60:.0f}",
+        "cost": f"${2 * info['seconds'] / 3600 * core_hour:.2f}",
+        "validation ΔAUPRC, k = 16": f"{first['delta_auprc@16']:.3f}",
+        "validation ΔAUPRC, k = 64": f"{first['delta_auprc@64']:.3f}",
+    }
 
 
 def priced(

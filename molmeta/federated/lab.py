@@ -156,12 +156,15 @@ class Lab(Run):
     def _trunk(self, number: int) -> tuple[int, dict[str, Tensor]]:
         model, optim = self.stage_a
         config = self.config.pretrain
-        each = config.epochs // self.config.federated.rounds
         per_epoch = max(1, len(self.table.compound) // config.batch_size)
-        self.counters |= {"stage": 0, "step": (number - 1) * each * per_epoch}
-        for epoch in range((number - 1) * each, number * each):
+        steps = config.epochs * per_epoch
+        first, last = (r * steps // self.config.federated.rounds for r in (number - 1, number))
+        self.counters |= {"stage": 0, "step": first}
+        while self.counters["step"] < last:
+            epoch, begin = divmod(self.counters["step"], per_epoch)
+            end = min(per_epoch, begin + last - self.counters["step"])
             batches = list(pretrain.batches(self.table, config.batch_size, self.config.seed, epoch))
-            self.learn(model, optim, self.table, batches, config.epochs * per_epoch)
+            self.learn(model, optim, self.table, batches[begin:end], steps)
         return len(self.table.label), pack(model, optim)
 
     def _start(self, number: int) -> tuple[int, dict[str, Tensor]]:

@@ -18,7 +18,8 @@ class Federated(Section):
     """How labs train together.
 
     labs : number of labs; a round needs `least` of them, and begins when all are there.
-    rounds : of stage A; each lab trains for an equal part of `pretrain.epochs` in each.
+    rounds : of stage A; each lab takes an equal part of its steps in each. More of them are nearer to one
+        training on all assays, and send more.
     prior_rounds : of stage B, with an equal part of `episodic.steps` each.
     secure : secure aggregation (SecAgg+): the server sees the sum of the updates alone. Each lab's secrets
         can be put together by `least` labs, and by no fewer.
@@ -81,14 +82,12 @@ def check(config: FederatedConfig, source: str) -> None:
             f"{wrong}a federation trains its trunk from the beginning and freezes it for stage B; leave out "
             "start, episodic.last_layers and episodic.freeze_encoder"
         )
-    for name, parts, whole in (
-        ("pretrain.epochs", plan.rounds, config.pretrain.epochs),
-        ("episodic.steps", plan.prior_rounds, config.episodic.steps),
-    ):
-        if not whole or whole % parts:
-            raise ConfigError(
-                f"{wrong}{name} is {whole}; give a multiple of the {parts} rounds it is done in"
-            )
+    steps, parts = config.episodic.steps, plan.prior_rounds
+    if not config.pretrain.epochs or not steps or steps % parts:
+        raise ConfigError(
+            f"{wrong}pretrain.epochs is {config.pretrain.epochs} and episodic.steps is {steps}; give both, and "
+            f"of steps a multiple of the {parts} rounds of the prior"
+        )
     if plan.least > plan.labs:
         raise ConfigError(f"{wrong}federated.least is {plan.least}, of {plan.labs} labs")
     if plan.secure and 2 * plan.least <= plan.labs:

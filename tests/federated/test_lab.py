@@ -21,10 +21,13 @@ from molmeta.training import train
 from .conftest import go, make_lab, new_lab
 
 
+@pytest.mark.parametrize("rounds", [2, 3, 7])  # of 4 epochs of 5 batches or so
 def test_labs_with_the_same_assays_train_what_one_would(
-    plan_file: Path, lab_folders: list[Path], tmp_path: Path
+    plan_file: Path, lab_folders: list[Path], tmp_path: Path, rounds: int
 ) -> None:
     config = read_federated(plan_file)
+    plan = config.federated.model_copy(update={"rounds": rounds})
+    config = config.model_copy(update={"federated": plan})
     average = Average(config, tmp_path / "server")
     labs = [new_lab(config, tmp_path / f"lab{i}", lab_folders[0]) for i in range(2)]
     go(average, labs)
