@@ -85,8 +85,8 @@ def check(config: FederatedConfig, source: str) -> None:
     steps, parts = config.episodic.steps, plan.prior_rounds
     if not config.pretrain.epochs or not steps or steps % parts:
         raise ConfigError(
-            f"{wrong}pretrain.epochs is {config.pretrain.epochs} and episodic.steps is {steps}; give both, and "
-            f"of steps a multiple of the {parts} rounds of the prior"
+            f"{wrong}pretrain.epochs is {config.pretrain.epochs} and episodic.steps is {steps}; give "
+            f"both, and of steps a multiple of the {parts} rounds of the prior"
         )
     if plan.least > plan.labs:
         raise ConfigError(f"{wrong}federated.least is {plan.least}, of {plan.labs} labs")
