@@ -40,10 +40,12 @@ def test_every_table_of_figures_names_where_it_comes_from(page: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.toml")), ids=lambda path: path.stem)
 def test_a_recipe_is_a_configuration(path: Path) -> None:
+    from molmeta.configuration import read_toml
+    from molmeta.federated.plan import read_federated
     from molmeta.learner import Learner
     from molmeta.training.config import read_config
     from molmeta.training.run import check_heads
 
-    config = read_config(path)
+    config = read_federated(path) if "federated" in read_toml(path) else read_config(path)
     check_heads(config)
     Learner(config.encoder, config.heads, config.heads if config.episodic.last_layers else ())
