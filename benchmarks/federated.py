@@ -61,7 +61,7 @@ def main() -> None:
     made.add_argument("data", type=Path, metavar="DATA_DIR")
     made.add_argument("config", type=Path)
     made.add_argument("runs", type=Path, help="folder of the runs")
-    made.add_argument("--draws", type=int, default=3)
+    made.add_argument("--draws", type=int, default=2)
     made.add_argument("--out", type=Path, help="JSON")
     options = made.parse_args()
     labs = deal(options)

@@ -4,7 +4,7 @@
 
 Each step of a training is timed on FS-Mol as it is, or on a part of it, with the trunk of the shipped model;
 the corpus in question has as many measurements a compound as FS-Mol. What is learned of each assay alone is
-timed at both sizes. All is of one process with --threads threads; features are computed by one.
+timed at both sizes. All is of one process, with --threads threads where torch computes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from harness import save, show
 
 from molmeta.checkpoint import shipped
 from molmeta.chem.batch import to_tensors
-from molmeta.chem.features import featurize
-from molmeta.chem.smiles import read_many
-from molmeta.data.cache import save_corpus
+from molmeta.corpora.build import build
+from molmeta.corpora.config import read_corpus_config, with_drops
+from molmeta.corpora.reading import open_corpus
 from molmeta.data.corpus import Corpus
 from molmeta.heads.evidence.panels import Panels
 from molmeta.heads.evidence.profiles import Profiles
@@ -39,7 +39,7 @@ from molmeta.training.group import ALONE
 from molmeta.training.pretrain import Multitask
 
 ASSAYS, COMPOUNDS = 100_000, 10_000_000
-SAMPLE = 4000  # compounds whose features are computed
+FAULTS = ["units", "scale", "duplicates", "targets", "files"]  # left out, where the source has any
 STEPS = 30  # of stage A, timed
 FITTED = 200  # assays of the atlas
 
@@ -72,7 +72,7 @@ def main() -> None:
         }
         for name in here
     ]
-    for cost in costs(corpus, learner, config):
+    for cost in costs(options.data / config.data.valid, corpus, learner, config):
         rows.append(priced(*cost, here, there))
     trained = [spent(name, folder, options.core_hour) for name, folder in shipped().items()]
     for table in (trained, rows):
@@ -110,7 +110,7 @@ def priced(
     words = {"s": duration, "B": size}[unit]
     return {
         "step": step,
-        "unit cost": f"{unit_cost(at_here, unit)} a {of}"
+        "unit cost": f"{unit_cost(at_here, unit)} {'an' if of == 'assay' else 'a'} {of}"
         + ("" if at_here == at_there else f", planned {unit_cost(at_there, unit)}"),
         "FS-Mol": words(at_here * here[f"{of}s"]),
         "planned": words(at_there * there[f"{of}s"]),
@@ -118,24 +118,22 @@ def priced(
 
 
 def costs(
-    corpus: Corpus, learner: Learner, config: TrainConfig
+    valid: Path, corpus: Corpus, learner: Learner, config: TrainConfig
 ) -> Iterator[tuple[str, str, str, float, float]]:
     """(step, "s" or "B", what it is a cost of, that at FS-Mol, that at the corpus in question)."""
-    sample = corpus.smiles[:: max(1, len(corpus.smiles) // SAMPLE)][:SAMPLE]
-    molecules: list[Any] = []
-    seconds = timed(lambda: molecules.extend(read_many(0, sample))) / len(sample)
-    yield ("structures read and standardized, one process", "s", "compound", seconds, seconds)
-    seconds = timed(lambda: featurize(molecules, learner.needs)) / len(sample)
-    yield ("features, one process", "s", "compound", seconds, seconds)
     with tempfile.TemporaryDirectory() as folder:
-        save_corpus(Path(folder) / "corpus", corpus)
-        stored = sum(file.stat().st_size for file in (Path(folder) / "corpus").iterdir()) / len(corpus.mols)
-    yield ("corpus on disk, memory-mapped", "B", "compound", stored, stored)
+        out = Path(folder) / "corpus"
+        seconds = timed(lambda: build(valid, out, with_drops(read_corpus_config(None), FAULTS)))
+        made = len(open_corpus(out).corpus(learner.needs, ()).mols)
+        stored = sum(file.stat().st_size for file in (out / "features").rglob("*") if file.is_file())
+    yield ("molmeta corpus build, one process", "s", "compound", seconds / made, seconds / made)
+    yield ("... features on disk, memory-mapped", "B", "compound", stored / made, stored / made)
     loaded = sum(t.numel() * t.element_size() for t in to_tensors(corpus.mols).values()) / len(corpus.mols)
-    yield ("features in memory, were all to be there", "B", "compound", loaded, loaded)
+    yield ("features in memory, where all are to be there", "B", "compound", loaded, loaded)
 
     epochs = config.pretrain.epochs
     small, large = (stage_a(corpus, config, n) for n in (len(corpus), ASSAYS))
+    yield ("stage A, an epoch", "s", "compound", small[0], large[0])
     yield (f"stage A, {epochs} epochs", "s", "compound", epochs * small[0], epochs * large[0])
     yield ("... weights, gradients and moments of the outputs", "B", "assay", small[1], large[1])
 
