@@ -40,6 +40,7 @@ from molmeta.training import train
 
 HEAD = "evidence"
 SIZES = (16, 64)
+ALONE = "each lab alone"
 FAMILIES = {  # of the protein super-family, by lab; all others are the last lab's
     "kinases": ("kinase",),
     "hydrolases": ("protease", "hydrolase", "phosphatase", "phosphodiesterase"),
@@ -76,9 +77,11 @@ def main() -> None:
         changed = content | {"federated": content["federated"] | changes}
         path.write_text(to_toml(changed), encoding="utf-8")
         federate(path, options.runs / name, labs)
+    scores, gains = compared(options, labs)
     tables = {
         "labs": [described(name, folder) for name, folder in labs.items()],
-        "scores": compared(options, labs),
+        "scores": scores,
+        "gains": gains,
         "costs": [costs(options.runs / f"{name}.toml", options.runs / name) for name in SETTINGS],
         "privacy": [private(options, wanted) for wanted in (1, 10, 100)],
     }
@@ -180,10 +183,13 @@ def described(name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def compared(options: argparse.Namespace, labs: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """Means over the development assays, and differences from the model of all assays, assay by assay."""
+def compared(
+    options: argparse.Namespace, labs: Mapping[str, Path]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Means over the development assays with differences from the model of all assays, and differences from
+    each lab alone, assay by assay."""
     models = {"pooled": [options.runs / "pooled"]}
-    models["each lab alone"] = [options.runs / f"alone {name}" for name in labs]
+    models[ALONE] = [options.runs / f"alone {name}" for name in labs]
     for name in SETTINGS:
         models[name] = [options.runs / name]
         models[f"{name}, labs"] = [lab_folder(options.runs / name, lab) for lab in labs]
@@ -202,20 +208,27 @@ def compared(options: argparse.Namespace, labs: Mapping[str, Path]) -> list[dict
     parts = scores["method"].str.split("/", expand=True)
     scores = scores.assign(name=parts[0].str.removesuffix(", labs"), kind=parts[1])
     table = scores.groupby(["name", "kind", "k", "assay"])["delta_auprc"].mean()
-    rows = []
-    for name in ("pooled", "each lab alone", *SETTINGS):
+    rows, gains = [], []
+    for name in ("pooled", ALONE, *SETTINGS):
         row: dict[str, Any] = {"trained": name}
+        gain: dict[str, Any] = {"trained": name}
         for kind, words in (("bare", "trunk and prior"), ("tables", "with tables")):
             for k in SIZES:
-                own, pooled = table[name][kind][k], table["pooled"][kind][k]
+                own = table[name][kind][k]
                 row[f"{words}, k = {k}"] = f"{own.mean():.3f}"
                 if name != "pooled":
-                    gap = own - pooled
-                    row[f"{words}, k = {k}"] += (
-                        f" ({gap.mean():+.3f} ± {gap.std(ddof=1) / math.sqrt(len(gap)):.3f})"
-                    )
+                    row[f"{words}, k = {k}"] += f" ({gap(own, table['pooled'][kind][k])})"
+                gain[f"{words}, k = {k}"] = gap(own, table[ALONE][kind][k])
         rows.append(row)
-    return rows
+        if name not in ("pooled", ALONE):
+            gains.append(gain)
+    return rows, gains
+
+
+def gap(one: pd.Series, other: pd.Series) -> str:
+    """Mean difference, assay by assay, and its standard error."""
+    difference = one - other
+    return f"{difference.mean():+.3f} ± {difference.std(ddof=1) / math.sqrt(len(difference)):.3f}"
 
 
 def bare(learner: Learner) -> Learner:

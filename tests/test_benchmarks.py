@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "docs" / name for name in ("benchmark.md", "families.md", "billions.md")]
+TABLES = [ROOT / "docs" / name for name in ("scaling.md", "federated.md")]  # whose commands are blocks
 _COMMAND = re.compile(r"^    (python (?:.*\\\n)*.*)$", re.M)
 COMMANDS = [m[1].replace("\\\n", " ") for page in PAGES for m in _COMMAND.finditer(page.read_text("utf-8"))]
 
@@ -29,7 +30,7 @@ def test_a_command_names_a_script_and_its_options(command: str) -> None:
     assert [flag for flag in flags if f'"{flag}"' not in source] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *TABLES], ids=lambda page: page.stem)
 def test_every_table_of_figures_names_where_it_comes_from(page: Path) -> None:
     """A comment names the results; `benchmarks/document.py` makes the table under it anew."""
     lines = page.read_text(encoding="utf-8").splitlines()
