@@ -8,8 +8,9 @@ the trunk, the default head is trained by that configuration and scored on the d
 whose targets was trained on. Small subsets get at least --steps optimizer steps. The runs are resumable:
 started again, the script goes on, and what is done is read.
 
-The fit is the mean over the development assays as a - b * (assays / 1000) ** -c, at each support size; the
-intervals are of 1,000 bootstrap samples of these assays.
+The fit is the mean over the development assays as a + b * log10(assays / 1000), at each support size; the
+intervals are of 1,000 bootstrap samples of these assays. The best power law, a - b * assays ** -c, has c = 0,
+which is this one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ import pandas as pd
 import torch
 from harness import save, show
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from molmeta.checkpoint import load_checkpoint
 from molmeta.configuration import read_toml
@@ -162,44 +162,40 @@ def summarized(scores: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def fitted(scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """The law for each width and support size, and what it says of ten times the assays."""
+    """The law for each width and support size, and what ten times the assays bring."""
     rows = []
     for (width, k), part in scores.groupby(["width", "k"]):
         table = part.pivot(index="assay", columns="assays", values="delta_auprc")
         assays = table.columns.to_numpy(dtype=float)
-        most = assays.max()
         best = law(assays, table.mean().to_numpy())
         rng = np.random.default_rng(0)
         gains = []
         for _ in range(1000):
             drawn = table.to_numpy()[rng.integers(len(table), size=len(table))].mean(0)
             found = law(assays, drawn)
-            gains.append(value(found, MORE * most) - value(found, most))
+            gains.append(found[1] * math.log10(MORE))
         low, high = np.quantile(gains, [0.05, 0.95])
-        a, b, c = best
         rows.append(
             {
                 "width": int(width),
                 "k": int(k),
-                "a": f"{a:.3f}",
-                "b": f"{b:.3f}",
-                "c": f"{c:.2f}",
-                f"{MORE} times as many assays": f"{value(best, MORE * most) - value(best, most):+.3f}",
+                "at 1,000 assays": f"{best[0]:.4f}",
+                f"{MORE} times as many": f"{best[1]:+.4f}",
                 "90 %": f"{low:+.3f} to {high:+.3f}",
+                "farthest point": f"{np.abs(table.mean() - value(best, assays)).max():.3f}",
             }
         )
     return rows
 
 
 def law(assays: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """a, b, c of a - b * (assays / 1000) ** -c, by least squares; none is negative, c is at most 2."""
-    start = [mean.max() + 0.01, 0.03, 0.5]
-    bounds = ([0.0, 0.0, 0.01], [1.0, 1.0, 2.0])
-    return np.asarray(least_squares(lambda p: value(p, assays) - mean, start, bounds=bounds).x)
+    """a, b of a + b * log10(assays / 1000), by least squares."""
+    b, a = np.polyfit(np.log10(assays / 1000), mean, 1)
+    return np.array([a, b])
 
 
 def value(p: NDArray[np.float64], assays: Any) -> Any:
-    return p[0] - p[1] * (assays / 1000) ** -p[2]
+    return p[0] + p[1] * np.log10(assays / 1000)
 
 
 def draw(curve: list[dict[str, Any]], fits: list[dict[str, Any]]) -> bytes:
@@ -215,7 +211,7 @@ def draw(curve: list[dict[str, Any]], fits: list[dict[str, Any]]) -> bytes:
                 y, se = np.array([[float(part) for part in row[f"k = {k}"].split(" ± ")] for row in points]).T
                 axes.errorbar(x, y, se, fmt="o", color=colour, ecolor=PALE, label=f"width {width}")
                 fit = next(row for row in fits if row["width"] == width and row["k"] == k)
-                p = np.array([float(fit[name]) for name in "abc"])
+                p = np.array([float(fit["at 1,000 assays"]), float(fit[f"{MORE} times as many"])])
                 line = np.geomspace(x.min(), MORE * x.max(), 100)
                 known = line <= x.max()
                 axes.plot(line[known], value(p, line[known]), color=colour)
