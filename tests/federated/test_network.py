@@ -61,6 +61,15 @@ class Federation:
         self.running[name] = process
         return process
 
+    def start_patched_server(self, script: Path) -> None:
+        """Starts a server through a script that changes something of it first."""
+        words = [sys.executable, script, "federate", "server", self.plan, "-o", self.folder / "server"]
+        words += ["--port", self.port, "--insecure"]
+        with (self.folder / "server.log").open("w") as log:
+            self.running["server"] = subprocess.Popen(
+                [str(w) for w in words], stdout=log, stderr=log, text=True
+            )
+
     def kill(self, name: str) -> None:
         """As kill -9 does."""
         self.running[name].kill()
@@ -174,18 +183,7 @@ def test_the_server_sees_no_update_of_a_lab(
         "main()\n"
     )
     with federation(tmp_path, changed(), lab_folders) as run:
-        words = [
-            sys.executable,
-            str(script),
-            "federate",
-            "server",
-            str(run.plan),
-            "-o",
-            str(tmp_path / "server"),
-        ]
-        words += ["--port", str(run.port), "--insecure"]
-        with (tmp_path / "server.log").open("w") as log:
-            run.running["server"] = subprocess.Popen(words, stdout=log, stderr=log, text=True)
+        run.start_patched_server(script)
         for name in "012":
             run.start(name)
         run.wait()
@@ -263,10 +261,7 @@ def test_a_server_may_not_aggregate_fewer_labs_than_agreed(
     plan = tmp_path / "three.toml"
     plan.write_text(changed().read_text().replace("least = 2", "least = 3"))
     with federation(tmp_path, plan, lab_folders) as run:
-        words = [sys.executable, str(script), "federate", "server", str(plan), "-o", str(tmp_path / "server")]
-        words += ["--port", str(run.port), "--insecure"]
-        with (tmp_path / "server.log").open("w") as log:
-            run.running["server"] = subprocess.Popen(words, stdout=log, stderr=log, text=True)
+        run.start_patched_server(script)
         for name in "012":
             run.start(name)
         assert run.running["server"].wait(timeout=120) == 3
@@ -348,3 +343,10 @@ def test_connections_are_not_left_unencrypted_by_accident(changed: Changed, tmp_
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "give --certificate and --key, or --insecure" in " ".join(done.stderr.split())
+
+
+def test_what_is_no_address_is_told_before_assays_are_read(changed: Changed, tmp_path: Path) -> None:
+    words = [*MOLMETA, "client", str(changed()), "localhost", "--insecure", "--data", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "give HOST:PORT" in done.stderr

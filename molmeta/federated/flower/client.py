@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from molmeta.checkpoint import CONFIG
 from molmeta.errors import ConfigError, MolmetaError, RefusedError
 from molmeta.federated import shared
-from molmeta.federated.flower.connection import LOST, Connection, Way, keys_of, reach
+from molmeta.federated.flower.connection import LOST, Connection, Way, address, keys_of, reach
 from molmeta.federated.lab import Lab
 from molmeta.federated.plan import digest, last_round, read_federated
 from molmeta.federated.shared import Array
@@ -77,7 +77,9 @@ def take_part(
         raise RefusedError(f"{out} already holds the model of a federation that is done; give another folder")
     if not resume and any((out / name).exists() for name in (STATE, LOG)):
         raise RefusedError(f"{out} already holds a run; give --resume to go on with it, or another folder")
-    keys_of(way)  # which are refused before assays are read
+    # What cannot be right is refused before assays are read.
+    keys_of(way)
+    address(way.server)
     out.mkdir(parents=True, exist_ok=True)
     lab = Lab(config, out, progress, Group.of_environment(device))
     if resume:

@@ -218,23 +218,27 @@ def keys_of(way: Way) -> Keys:
     return key, key.public_key()
 
 
+def address(server: str) -> tuple[str, int]:
+    """Host and port; raises ConfigError where it is no "host:port"."""
+    host, _, port = server.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"'{server}' is no address of a server; give HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
 def reach(server: str, patience: float) -> None:
     """Waits until a server can be reached; labs may be there before it, or outlive it.
 
     Raises
     ------
-    ConfigError
-        That is no address.
     InputError
         It cannot be reached in so many seconds.
     """
-    host, _, port = server.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"'{server}' is no address of a server; give HOST:PORT")
+    place = address(server)
     last = time.monotonic() + patience
     while True:
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+            socket.create_connection(place, timeout=10).close()
             return
         except OSError as error:
             if time.monotonic() > last:
