@@ -30,6 +30,11 @@ _FOREIGN: tuple[tuple[bytes, str, str], ...] = (
     (rb"ARROW1\x00|FEA1[^ -~]", "an Arrow or Feather file", _AS_TABLE),
     (rb"ORC[^ -~\t]", "an ORC file", _AS_TABLE),
     (rb"PARE[^ -~\t]", "encrypted Parquet", "save it without encryption"),
+    (
+        rb'(?s:.{4})\x00{4}\{"',
+        "a model (safetensors)",
+        "this is the place of the compounds",
+    ),
     (rb"SQLite format 3\x00", "an SQLite database", _AS_TABLE),
     (rb"\x93NUMPY", "a NumPy array", _AS_TABLE),
     (rb"\x80[\x02-\x05]", "a Python pickle, which is never opened", _AS_TABLE),

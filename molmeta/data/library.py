@@ -90,14 +90,15 @@ class Library:
         first = self._open(0)
         self._first: RawTable | None = first
         self.header, self.notes, self.chunk = first.header, first.notes, chunk
-        header = Header(first.name, first.header, first.sample)
-        empty = not first.sample and smiles_column is None and first.structure is None
-        self.smiles_column = (
-            _by_name(header) if empty else find_smiles(header, smiles_column, first.structure)
-        )
-        self.id_column = find_identifier(header, [self.smiles_column or 0], id_column)
-        for source in self.sources[1:]:
-            self._check_header(open_table(source, trusted=trusted))
+        try:
+            self.smiles_column, self.id_column = _columns(first, smiles_column, id_column)
+            for source in self.sources[1:]:
+                following = open_table(source, trusted=trusted)
+                following.close()
+                self._check_header(following)
+        except InputError:
+            first.close()
+            raise
         sizes = [Path(s).stat().st_size for s in self.sources if is_path(s)]
         self._size = sum(sizes) if len(sizes) == len(self.sources) else None
 
@@ -166,6 +167,14 @@ class Library:
             raise InputError("no column of SMILES was found in the first rows; give --smiles-column")
         smiles = ["" if column is None or row.problem is not None else row.cells[column] for row in rows]
         return LibraryChunk(first_row, self.header, [row.cells for row in rows], smiles, tuple(rejected))
+
+
+def _columns(table: RawTable, smiles: str | None, identifier: str | None) -> tuple[int | None, int | None]:
+    """Of structures and identifiers; raises InputError where there is none of structures."""
+    header = Header(table.name, table.header, table.sample)
+    empty = not table.sample and smiles is None and table.structure is None
+    found = _by_name(header) if empty else find_smiles(header, smiles, table.structure)
+    return found, find_identifier(header, [found or 0], identifier)
 
 
 def read_library(

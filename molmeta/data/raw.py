@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +58,8 @@ class RawTable:
         Column of the structures, where the format says so (.smi, .sdf).
     notes : list of str
         What was decided; may grow while the rows are read.
+    close : callable
+        Closes the file where there is one; for whoever stops before the last row.
     """
 
     name: str
@@ -66,6 +69,7 @@ class RawTable:
     sample: tuple[tuple[str, ...], ...]
     structure: int | None
     notes: list[str]
+    close: Callable[[], None] = lambda: None
 
 
 def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda size: None) -> RawTable:
@@ -91,6 +95,12 @@ def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda s
         rows = as_rows(frame_rows(source), len(header))
         return _sampled(RawTable("DataFrame", "DataFrame", header, rows, (), None, []))
     opened = open_source(source, trusted=trusted, count=count)
+    with _closed_by_errors(opened):
+        table = _recognised(opened)
+    return replace(table, rows=_until_an_error(table.rows, opened), close=opened.close)
+
+
+def _recognised(opened: Source) -> RawTable:
     if PARQUET.match(opened.head):
         header, cells = read_parquet(opened)
         return _table(opened, "Parquet", header, as_rows(cells, len(header)), None)
@@ -101,6 +111,21 @@ def open_table(source: Tables, *, trusted: bool = False, count: Count = lambda s
         header, objects = read_jsonl(opened)
         return _table(opened, "JSON lines", header, as_rows(objects, len(header)), None)
     return _delimited(opened)
+
+
+@contextmanager
+def _closed_by_errors(opened: Source) -> Iterator[None]:
+    """Closes the file where reading it fails: the error may be kept, and the reader with it."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _until_an_error(rows: Iterator[Row], opened: Source) -> Iterator[Row]:
+    with _closed_by_errors(opened):
+        yield from rows
 
 
 def _is_sdf(source: Source) -> bool:

@@ -41,6 +41,8 @@ class Source:
         All unpacked bytes, `head` included.
     notes : list of str
         What was found on the way; grows while the chunks are read.
+    close : callable
+        Closes the file; a stream stays open.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Source:
     head: bytes
     chunks: Iterator[bytes]
     notes: list[str]
+    close: Callable[[], None]
 
 
 def open_source(
@@ -73,7 +76,8 @@ def open_source(
         raise
 
 
-def _unpacked(name: str, opened: Iterator[bytes], trusted: bool) -> Source:
+def _unpacked(name: str, opened: Generator[bytes], trusted: bool) -> Source:
+    chunks: Iterator[bytes]
     chunks, head = _peek(opened, 4)
     notes: list[str] = []
     if head.startswith(b"\x1f\x8b"):
@@ -91,7 +95,7 @@ def _unpacked(name: str, opened: Iterator[bytes], trusted: bool) -> Source:
         raise InputError(f"{name} holds NUL bytes: it is {what}; save it as UTF-8")
     inner = re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
     suffix = Path(inner).suffix.lower()
-    return Source(name, Path(inner).stem, suffix, head, chunks, notes)
+    return Source(name, Path(inner).stem, suffix, head, chunks, notes, opened.close)
 
 
 def _open(source: str | Path | BinaryIO, count: Count) -> tuple[str, Generator[bytes]]:

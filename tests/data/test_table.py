@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
+import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem
+from safetensors.torch import save
 
+from molmeta.data.library import read_library
 from molmeta.data.table import read_assay
 from molmeta.errors import ConfigError, InputError, NotEnoughData, ResourceError
 
@@ -420,11 +424,42 @@ def test_gzip_bomb_and_cut(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("magic", "word"), [(b"PK\x03\x04", "Excel"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh9", "bzip2")]
+    ("magic", "word"),
+    [
+        (b"PK\x03\x04", "Excel"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh9", "bzip2"),
+        (save({"weights": torch.zeros(2)}, {"kind": "molmeta"}), "a model"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
 )
 def test_foreign_kinds_are_named(magic, word, tmp_path):
     with pytest.raises(InputError, match=word):
         read(tmp_path, magic + b"rest of the file", "a.csv")
+
+
+# Longer than a block of what is read at once, so that the file is still open when the error is raised.
+_LONG = b"smiles,y\n" + b"CCO,1\n" * 400_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 40 + _LONG,
+        b"smiles,y\0\n" + _LONG,
+        b"words,numbers\n" + b"no structure,1\n" * 100_000,
+        b"PAR1" + b"\0" * 2_000_000,
+    ],
+    ids=["NUL bytes", "NUL in the first row", "no SMILES", "broken Parquet"],
+)
+def test_an_error_that_is_kept_keeps_no_file_open(content, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    for reader in (read_assay, lambda source: list(read_library(source))):
+        with pytest.raises(InputError) as kept:
+            reader(path)
+        assert kept.value.__traceback__
+        assert not [one for one in psutil.Process().open_files() if one.path == str(path)], reader
 
 
 def test_no_such_file(tmp_path):

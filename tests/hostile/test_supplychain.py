@@ -27,9 +27,11 @@ CLIENTS = frozenset(
     | {"sentry_sdk", "smtplib", "socket", "socketserver", "ssl", "statsd", "telnetlib", "urllib", "urllib3"}
     | {"wandb", "webbrowser", "websocket", "websockets", "xmlrpc"}
 )
-# The service listens, and `--engine ray` asks whether the cluster that was named is there; nothing else knows
-# of sockets. `urllib.parse` takes addresses apart.
+# The service listens, `--engine ray` asks whether the cluster that was named is there, and a lab of a
+# federation asks the server that its command names; nothing else knows of sockets. `urllib.parse` takes
+# addresses apart.
 MAY = {
+    "molmeta/federated/flower/connection.py": {"httpx", "socket"},
     "molmeta/scoring/cluster.py": {"socket"},
     "molmeta/scoring/lock.py": {"socket"},  # the name of this machine
     "molmeta/serve/hosts.py": {"socket"},
