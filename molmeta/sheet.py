@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ from molmeta.data.episode import Labelled
 from molmeta.data.support import Support
 from molmeta.domain import Domain, neighbours, spread
 from molmeta.heads.base import Conditioned
+from molmeta.lazy import lazy
 from molmeta.prediction import Prediction, overwrite
 
 _COLUMNS = (
@@ -108,20 +108,20 @@ class Sheet:
         }
         return makers[name]()
 
-    @cached_property
+    @lazy
     def _smiles(self) -> list[str | None]:
         """Of m compounds; None for one that is known to be none of the support set."""
         rows = zip(self.rows.status, self.rows.smiles, strict=True)
         return [smiles for status, smiles in rows if status == "ok"]
 
-    @cached_property
+    @lazy
     def _places(self) -> NDArray[np.int64]:
         """int64[m]: position in the support set, -1 for a compound that is not in it."""
         places = self.model.places
         found = [-1 if one is None else places.get(one, -1) for one in self._smiles]
         return np.array(found, dtype=np.int64)
 
-    @cached_property
+    @lazy
     def _prediction(self) -> Prediction:
         """Of the heads; a compound of the support set is predicted from the others."""
         prediction = self.model.conditioned(self.mols)
@@ -129,7 +129,7 @@ class Sheet:
         known = {int(row): self.model.without(int(self._places[row])) for row in rows}
         return overwrite(prediction, {row: one for row, one in known.items() if one is not None})
 
-    @cached_property
+    @lazy
     def _outcome(self) -> Outcome:
         if not len(self.mols):
             none = np.zeros(0)
@@ -141,7 +141,7 @@ class Sheet:
         latent = self._outcome.latent
         return latent if self.model.support.target.higher_is_better else -latent
 
-    @cached_property
+    @lazy
     def _near(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Similarity float64[m] to the nearest support compound, and which it is, int64[m]."""
         labelled = self.model.labelled.mols.need("counts")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # A module imports only from its own package and from what stands before it. The shipped assays and models
 # are folders of files, which need nothing but the errors.
 ORDER = (
-    "errors", "wording", "files", "toml", "configuration", "stored", "tensorfile", "assays", "models",
+    "errors", "lazy", "wording", "files", "toml", "configuration", "stored", "tensorfile", "assays", "models",
     "units", "prediction", "threads", "plotting", "chem", "data", "encoders", "heads", "atlas",
     "conformity", "learner", "blueprint", "checkpoint", "bundle", "unbundle", "metrics", "crossvalidation",
     "calibration", "doctor", "domain", "resampling", "learningcurve", "verdict", "doubts", "ensemble",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from molmeta.chem.batch import Kept
+from molmeta.lazy import lazy
 
 _TABLE = 2**24  # numbers in one table of `tanimoto`
 
@@ -32,7 +32,7 @@ class Sparse:
     column: Tensor
     value: Tensor
 
-    @cached_property
+    @lazy
     def total(self) -> Tensor:
         """float32[n]: sum of the counts of each compound."""
         until = functional.pad(self.value.cumsum(0), (1, 0))
