@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 import pandas as pd
 from trial import LABELLED, SCORE, Row, Trial, ready, shipped_assay
 
-from molmeta.heads.evidence import averaging
+from molmeta.heads.evidence import grid
 from molmeta.predictor import Predictor
 from molmeta.scoring import Local
 from molmeta.scoring.cascade import best_share
@@ -47,11 +47,11 @@ def cached_models(trial: Trial) -> dict[str, Predictor]:
 @contextmanager
 def dropping(share: float) -> Iterator[None]:
     """Leaves more settings out of predictions."""
-    usual, averaging._NEGLIGIBLE = averaging._NEGLIGIBLE, share
+    usual, grid._NEGLIGIBLE = grid._NEGLIGIBLE, share
     try:
         yield
     finally:
-        averaging._NEGLIGIBLE = usual
+        grid._NEGLIGIBLE = usual
 
 
 def cached(trial: Trial) -> Iterator[Row]:

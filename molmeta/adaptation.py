@@ -133,7 +133,8 @@ def _adapted(recipe: Recipe, assay: Assay, learner: Learner, verdict: bool, star
         origin=None if tuned else recipe.origin,
         recipe=recipe,
     )
-    judged = judge(fit.way, fit.way.data(bare), seed) if verdict else None
+    known = fit.held_out if tuned or len(fit.way.start.weights) == 1 else None  # several are weighed anew
+    judged = judge(fit.way, fit.way.data(bare), seed, known) if verdict else None
     outcome = None if fit.held_out is None else calibration.apply(fit.held_out)
     report = replace(
         predictor.report,
@@ -160,7 +161,7 @@ def _fit(way: Averaging, bare: Labelled) -> _Fit:
     ensemble, folds = way.fit(data), draw_folds(bare, way.seed)
     # The weights of the heads are few and strongly averaged: they need no folds of their own here, and
     # the verdict gives them some. Weights of an encoder do.
-    method = way if way.tunes else ensemble.condition
+    method = way if way.tunes else ensemble
     return _Fit(way, ensemble, predict_held_out(method, data, folds) if folds else None)
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import torch
 
 from molmeta.chem.batch import MolBatch
-from molmeta.crossvalidation import Method, predict_held_out, weigh
+from molmeta.crossvalidation import predict_held_out, weigh
 from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Encoder
-from molmeta.errors import ConfigError
-from molmeta.heads.base import Conditioned
+from molmeta.errors import ConfigError, NotEnoughData
+from molmeta.heads.base import Conditioned, Head
 from molmeta.learner import Learner
 from molmeta.prediction import Prediction, mixture
 
@@ -61,11 +61,6 @@ class Ensemble:
         """What a head reads prepared batches through."""
         return self.learner.reader(self.learner.head(name))
 
-    def method(self, name: str) -> Method:
-        """One head as a method for prepared batches."""
-        head, encoder = self.learner.head(name), self.reader(name)
-        return lambda support: head.condition(encoder, support)
-
     def condition(self, support: Labelled) -> Conditioned:
         """Predictor of prepared batches; raises NotEnoughData as the heads do.
 
@@ -73,10 +68,9 @@ class Ensemble:
         """
         with torch.no_grad():
             if len(support):
-                members = [self.method(name)(support) for name in self.weights]
+                members = [head.condition(encoder, support) for head, encoder in self._members]
             else:
-                heads = [self.learner.head(name) for name in self.weights]
-                members = [head.unconditioned(self.learner.reader(head)) for head in heads]
+                members = [head.unconditioned(encoder) for head, encoder in self._members]
 
         @torch.no_grad()
         def predict(mols: MolBatch) -> Prediction:
@@ -84,14 +78,48 @@ class Ensemble:
 
         return predict
 
+    def __call__(self, support: Labelled) -> Conditioned:
+        """The same: an ensemble is a method for prepared batches."""
+        return self.condition(support)
+
+    @torch.no_grad()
+    def held_out(self, data: Labelled, parts: Sequence[torch.Tensor]) -> list[Prediction] | None:
+        """Of parts of an assay, a prepared batch, given its other compounds; see `Head.held_out`."""
+        members = [head.held_out(encoder, data, parts) for head, encoder in self._members]
+        known = [member for member in members if member is not None]
+        if len(known) < len(members):
+            return None
+        return [mixture(each, list(self.weights.values())) for each in zip(*known, strict=True)]
+
+    def each_held_out(self, data: Labelled) -> dict[int, Prediction]:
+        """Of single compounds, by row, given all the others: of each for which those are enough; of none
+        where the heads have no faster way than to condition on the others of each."""
+        rows = torch.arange(len(data), device=data.y.device)
+        able = [row for row in rows if self._suffices(data.target.kind, data.y[rows != row])]
+        found = self.held_out(data, [row[None] for row in able]) if able else None
+        return {} if found is None else dict(zip(map(int, able), found, strict=True))
+
+    def _suffices(self, kind: str, y: torch.Tensor) -> bool:
+        """Whether the heads learn from labels y float[n] of a kind."""
+        try:
+            for head, _ in self._members:
+                head.check_labels(kind, y)
+        except NotEnoughData:
+            return False
+        return True
+
+    @property
+    def _members(self) -> list[tuple[Head, Encoder]]:
+        return [(self.learner.head(name), self.reader(name)) for name in self.weights]
+
     def reweighted(self, support: Labelled, folds: Sequence[torch.Tensor], seed: int) -> Ensemble:
         """The same heads, weighted by what they say of held-out compounds (prior: the current weights)."""
         if len(self.weights) == 1 or not folds:
             return self
         exact = support.relation == 0
         scores = [
-            predict_held_out(self.method(name), support, folds).log_prob(support.y.double())[exact]
-            for name in self.weights
+            predict_held_out(one, support, folds).log_prob(support.y.double())[exact]
+            for one in (Ensemble(self.learner, {name: 1.0}) for name in self.weights)
         ]
         prior = torch.tensor(list(self.weights.values()), dtype=torch.float64).log()
         found = weigh(torch.stack([score.double().cpu() for score in scores]), prior, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,12 +54,19 @@ class Averaging:
     def __call__(self, support: Labelled) -> Conditioned:
         return self.fit(support).condition(support)
 
+    def held_out(self, data: Labelled, parts: Sequence[torch.Tensor]) -> list[Prediction] | None:
+        """As `Ensemble.held_out`, where there is nothing to weigh on each part."""
+        return self.start.held_out(data, parts) if len(self.start.weights) == 1 else None
+
 
 @dataclass(frozen=True, eq=False)
 class FineTuning(Averaging):
     """As `Averaging`, then fine-tunes the encoder; works on batches with all features."""
 
     tunes = True
+
+    def held_out(self, data: Labelled, parts: Sequence[torch.Tensor]) -> None:
+        """There is no other way than to fine-tune on the others of each part."""
 
     def data(self, bare: Labelled) -> Labelled:
         return bare

@@ -22,6 +22,7 @@ from molmeta.chem.batch import MolBatch
 from molmeta.chem.rows import Rows, read_rows
 from molmeta.chem.sketch import sketches
 from molmeta.conformity import log_odds
+from molmeta.crossvalidation import predict_parts
 from molmeta.data.episode import Labelled
 from molmeta.data.given import structures_of
 from molmeta.data.support import Support
@@ -232,17 +233,15 @@ class Predictor:
 
     @cached_property
     def _left_out(self) -> dict[int, Prediction | None]:
-        """Predictions of support compounds from all the others, as they are asked for."""
-        return {}
+        """Predictions of support compounds from all the others: of all at once, or as they are asked for."""
+        return {**self.ensemble.each_held_out(self.labelled)}
 
     def without(self, i: int) -> Prediction | None:
         """Prediction of support compound i from all others; None where those are not enough."""
         if i not in self._left_out:
-            everyone = torch.arange(len(self.support), device=self.ensemble.device)
-            rest, own = everyone[everyone != i], everyone[i : i + 1]
+            own = torch.tensor([i], device=self.ensemble.device)
             try:
-                predict = self.ensemble.condition(self.labelled.select(rest))
-                self._left_out[i] = predict(self.labelled.mols.select(own))
+                (self._left_out[i],) = predict_parts(self.ensemble, self.labelled, [own])
             except NotEnoughData:
                 # A hidden compound may have a salted identity, which it has in no other batch.
                 same = None if self.hidden is None else self.conditioned(self.labelled.mols.select(own))

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from molmeta.crossvalidation import Method, draw_folds, predict_held_out
+from molmeta.crossvalidation import Method, draw_folds, predict_parts
 from molmeta.data.episode import Labelled
-from molmeta.prediction import Bernoulli
+from molmeta.prediction import Bernoulli, Prediction, assemble
 
 Array = NDArray[np.float64]
 # A number and its standard error.
@@ -63,9 +63,11 @@ class Comparison:
         """Of each repeat."""
         return len(self.splits[0])
 
-    def pool(self, method: Method) -> Array:
-        """Held-out log-odds or values float64[repeats, m] of a method."""
-        found = [predict_held_out(method, self.data, folds) for folds in self.splits]
+    def pool(self, method: Method, known: Prediction | None = None) -> Array:
+        """Held-out log-odds or values float64[repeats, m] of a method, of which `known` may be the first."""
+        found, splits = ([], self.splits) if known is None else ([known], self.splits[1:])
+        parts = iter(predict_parts(method, self.data, [part for folds in splits for part in folds]))
+        found += [assemble([next(parts) for _ in folds], folds) for folds in splits]
         best = [p.logit if isinstance(p, Bernoulli) else p.mean for p in found]
         return np.asarray(torch.stack(best).double().cpu().numpy())[:, self.exact]
 

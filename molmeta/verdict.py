@@ -18,6 +18,7 @@ from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Frozen
 from molmeta.heads.baselines.untrained import Mean, NearestNeighbours, RandomForest
 from molmeta.learningcurve import LearningCurve, draw_curve
+from molmeta.prediction import Prediction
 from molmeta.resampling import (
     RESAMPLES,
     Array,
@@ -82,7 +83,7 @@ class Verdict:
     curve: LearningCurve | None = None
 
 
-def judge(method: Method, data: Labelled, seed: int) -> Verdict:
+def judge(method: Method, data: Labelled, seed: int, known: Prediction | None = None) -> Verdict:
     """Compares a method with kNN and a random forest on ECFP, and with guessing, by cross-validation.
 
     Parameters
@@ -91,6 +92,10 @@ def judge(method: Method, data: Labelled, seed: int) -> Verdict:
         Conditions on a part of `data`; everything that it learns, it learns from that part.
     data : Labelled
         The assay; its batch has counts.
+    seed : int
+        Of the splits.
+    known : Prediction or None
+        What the method says of the folds that are drawn with the seed, where that was computed before.
     """
     classes = data.target.kind == "classification"
     measures = METRICS[data.target.kind]
@@ -99,7 +104,7 @@ def judge(method: Method, data: Labelled, seed: int) -> Verdict:
     if trial is None:
         return Verdict("unknown", _unknown(data), metric)
     methods = {MODEL: method} | _baselines(classes)
-    held_out = {name: trial.pool(one) for name, one in methods.items()}
+    held_out = {name: trial.pool(one, known if name == MODEL else None) for name, one in methods.items()}
     boots = {
         label: {name: trial.score(measure, pooled) for name, pooled in held_out.items()}
         for label, measure in measures.items()

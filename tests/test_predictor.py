@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from molmeta import assays
 from molmeta.adaptation import adapt
 from molmeta.checkpoint import save_checkpoint
 from molmeta.errors import CheckpointError, ConfigError, RefusedError
+from molmeta.heads.evidence.head import Evidence
 from molmeta.learner import Learner
 from molmeta.loading import load
 from molmeta.predictor import Predictor
@@ -148,9 +150,21 @@ def test_a_support_compound_is_predicted_from_the_others(bbb: Predictor, folder:
     labelled = bbb.labelled
     conditioned = bbb.ensemble.condition(labelled.select(rest))
     expected = bbb.calibration.apply(conditioned(labelled.mols.select(torch.tensor([i]))))
-    assert own.mm_probability == expected.value[0]
+    assert own.mm_probability == pytest.approx(expected.value[0], rel=1e-12)
     memorised = bbb.calibration.apply(bbb.conditioned(labelled.mols.select(torch.tensor([i]))))
     assert own.mm_probability != memorised.value[0]
+
+
+def test_many_support_compounds_are_predicted_at_once(bbb: Predictor, monkeypatch: pytest.MonkeyPatch):
+    """Scoring the compounds of an assay again is one more fit, and not one for each of them."""
+    fits = []
+    condition = Evidence.condition
+    monkeypatch.setattr(Evidence, "condition", lambda *given: fits.append(1) or condition(*given))
+    fresh = replace(bbb)
+    found = fresh.predict(fresh.support.smiles)
+    assert found.mm_in_domain.all()
+    assert len(found) == len(bbb.support) > 60
+    assert len(fits) == 1
 
 
 def test_the_only_compound_of_a_class_is_predicted_all_the_same(folder: Path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from molmeta.chem.batch import MolBatch
+from molmeta.crossvalidation import draw_folds, predict_held_out
 from molmeta.data.episode import Labelled
 from molmeta.heads.base import Conditioned
 from molmeta.heads.baselines.untrained import RandomForest
@@ -103,6 +104,20 @@ def test_without_cross_validation_nothing_is_claimed(n: int, kind: str):
     assert found.level == "unknown"
     assert "cross-validation is impossible" in found.sentence
     assert not found.scores
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_folds_that_are_known_are_not_predicted_again(kind: str):
+    data, fits = assay(45, kind), []
+
+    def counted(support: Labelled) -> Conditioned:
+        fits.append(len(support))
+        return noise(support)
+
+    known = predict_held_out(noise, data, draw_folds(data, 7))
+    assert judge(counted, data, 7, known) == judge(noise, data, 7)
+    whole_folds = [n for n in fits if n == 36]
+    assert len(whole_folds) == 10
 
 
 def test_the_verdict_is_the_same_every_time():

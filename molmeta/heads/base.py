@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -53,6 +53,28 @@ class Head(nn.Module, ABC):
         NotEnoughData
             The support set lacks what the method needs (see `check_support`).
         """
+
+    def held_out(self, encoder: Encoder, data: Labelled, parts: Sequence[Tensor]) -> list[Prediction] | None:
+        """Predictions of parts of an assay, each by what `condition` makes of its other compounds, where the
+        head has a faster way to them.
+
+        Parameters
+        ----------
+        data : Labelled
+        parts : sequence of int64[m]
+            Rows of `data`.
+
+        Returns
+        -------
+        list of Prediction, or None
+            None where the head has no other way than to condition on the others of each part.
+
+        Raises
+        ------
+        NotEnoughData
+            As `condition` does.
+        """
+        return None
 
     def unconditioned(self, encoder: Encoder) -> Conditioned:
         """Predictor of an assay of classes of which nothing was measured.
@@ -109,17 +131,21 @@ class Head(nn.Module, ABC):
 
     def check_support(self, support: Labelled) -> None:
         """Refuses a support set of the wrong kind, or with no contrast in its labels."""
-        name = type(self).__name__
-        if support.target.kind not in self.kinds:
+        self.check_labels(support.target.kind, support.y)
+
+    def check_labels(self, kind: str, y: Tensor) -> None:
+        """The same, of labels y float[n] of a kind."""
+        name, n = type(self).__name__, len(y)
+        if kind not in self.kinds:
             raise NotEnoughData(
-                f"{name} was given a {support.target.kind} assay; it handles {', '.join(sorted(self.kinds))}"
+                f"{name} was given a {kind} assay; it handles {', '.join(sorted(self.kinds))}"
             )
-        if len(support) < 2:
-            raise NotEnoughData(f"{name} was given {len(support)} labelled compounds; it needs at least 2")
-        if support.target.kind == "classification":
-            n_pos = int((support.y > 0.5).sum())
-            if n_pos == 0 or n_pos == len(support):
+        if n < 2:
+            raise NotEnoughData(f"{name} was given {n} labelled compounds; it needs at least 2")
+        if kind == "classification":
+            n_pos = int((y > 0.5).sum())
+            if n_pos == 0 or n_pos == n:
                 missing = "active" if n_pos == 0 else "inactive"
                 raise NotEnoughData(
-                    f"all {len(support)} labelled compounds are of one class; add at least one {missing} one"
+                    f"all {n} labelled compounds are of one class; add at least one {missing} one"
                 )

@@ -20,7 +20,7 @@ def cholesky(matrix: Tensor) -> Tensor:
     """
     eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     for jitter in JITTERS:
-        factor, info = torch.linalg.cholesky_ex(matrix + jitter * eye)
+        factor, info = torch.linalg.cholesky_ex(matrix + jitter * eye if jitter else matrix)
         if not info.any():
             return torch.as_tensor(factor)
     raise NotEnoughData(

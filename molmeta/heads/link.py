@@ -30,9 +30,14 @@ class Regressed:
 
     @classmethod
     def of(cls, support: Labelled) -> Regressed:
-        y, n = support.y.double(), len(support)
-        classes = support.target.kind == "classification"
-        n_pos = float((support.y > 0.5).sum()) if classes else n / 2
+        return cls.of_labels(support.y, support.target.kind)
+
+    @classmethod
+    def of_labels(cls, labels: Tensor, kind: str) -> Regressed:
+        """Of labels float[n] of a kind."""
+        y, n = labels.double(), len(labels)
+        classes = kind == "classification"
+        n_pos = float((labels > 0.5).sum()) if classes else n / 2
         y = 2 * y - 1 if classes else y
         centre = y.mean()
         spread = torch.ones_like(centre) if classes else spread_of(y)

@@ -218,6 +218,30 @@ def test_a_batch_of_one_equals_a_batch_of_many(name: str, encoder: str, kind: st
     assert numbers(predict(data.mols.select(rows()))).shape[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (name, kind)
+        for name, head in HEADS.items()
+        if head.held_out is not Head.held_out
+        for kind in sorted(head.kinds)
+    ],
+)
+@few
+@given(seed=st.integers(0, 10_000))
+def test_a_faster_way_to_held_out_parts_leads_to_the_same(name: str, kind: str, seed: int) -> None:
+    data, (head, encoder) = assay(kind), head_and_encoder(name, "frozen")
+    order = torch.as_tensor(np.random.default_rng(seed).permutation(N))
+    parts = [order[:1], order[1:2], order[2:9], order[5:15]]
+    with torch.no_grad():
+        found = head.held_out(encoder, data, parts)
+    assert found is not None
+    for part, got in zip(parts, found, strict=True):
+        rest = torch.ones(N, dtype=torch.bool).index_fill(0, part, False).nonzero().flatten()
+        want = conditioned(name, "frozen", data.select(rest))(data.mols.select(part))
+        torch.testing.assert_close(numbers(got), numbers(want), rtol=1e-9, atol=1e-9)
+
+
 @every_head
 def test_conditioning_changes_no_parameter_and_no_buffer(name: str, encoder: str, kind: str) -> None:
     modules = head_and_encoder(name, encoder)

@@ -12,7 +12,8 @@ from molmeta.chem.batch import MolBatch
 from molmeta.data.episode import Labelled
 from molmeta.encoders.base import Encoder
 from molmeta.heads.base import Conditioned, Head
-from molmeta.heads.evidence.averaging import Grid, average
+from molmeta.heads.evidence.averaging import average
+from molmeta.heads.evidence.grid import Grid
 from molmeta.heads.kernels import matern, unit
 from molmeta.heads.linalg import cholesky
 from molmeta.heads.link import Link, Regressed

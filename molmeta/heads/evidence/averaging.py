@@ -1,8 +1,4 @@
-"""Gaussian processes averaged over settings by their evidence: the linear algebra.
-
-A setting s mixes K kernels into M_s and has a noise-to-signal ratio r_s; a column h is a prior mean g_h.
-Labels are y ~ N(g_h, A (M_s + r_s I)). The scale A has an inverse gamma prior, so that it integrates out:
-the evidence is a multivariate Student t, and no optimizer runs.
+"""Gaussian processes averaged over the settings of a grid by their evidence: the linear algebra.
 
 Source: Rasmussen and Williams 2006 (sections 2.2, 2.7, 5.4 and equation 9.18 for the t evidence).
 """
@@ -10,46 +6,26 @@ Source: Rasmussen and Williams 2006 (sections 2.2, 2.7, 5.4 and equation 9.18 fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from molmeta.heads.evidence.grid import (
+    CACHED,
+    Grid,
+    blend,
+    blocks,
+    check_weighed,
+    covariance,
+    log_evidence,
+    matters,
+    scale_of,
+)
 from molmeta.heads.linalg import cholesky
 
 _BLOCK = 2**22  # numbers in one block of settings x query x support
-_CACHED = 2**17  # numbers in a block that stays in the cache of a core
-_NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
-
-
-@dataclass(frozen=True, eq=False)
-class Grid:
-    """S settings and H prior means.
-
-    mixture float64[S, K]; ratio float64[S]; share float64[H, J]: how much of each of J mean functions;
-    log_prior float64[S, H]: the hyper-prior, -inf where a setting does not go with a mean.
-    """
-
-    mixture: Tensor
-    ratio: Tensor
-    share: Tensor
-    log_prior: Tensor
-
-
-def join(parts: Sequence[Grid]) -> Grid:
-    """One grid out of several with the same kernels and mean functions; the settings of each go with its
-    own prior means only."""
-    mixture, ratio, share = (
-        torch.cat([getattr(part, name) for part in parts]) for name in ("mixture", "ratio", "share")
-    )
-    log_prior = mixture.new_full((len(mixture), len(share)), -torch.inf)
-    row = column = 0
-    for part in parts:
-        rows, columns = part.log_prior.shape
-        log_prior[row : row + rows, column : column + columns] = part.log_prior
-        row, column = row + rows, column + columns
-    return Grid(mixture, ratio, share, log_prior)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +64,7 @@ class Posterior:
         m, n = len(mean), self.factor.shape[1]
         # Moments take a matrix product for each setting, as the predictions of n compounds do.
         if m > n and not torch.is_grad_enabled():
-            predict, size = self.moments.latent, _CACHED // len(self.moments.mixture)
+            predict, size = self.moments.latent, CACHED // len(self.moments.mixture)
         else:
             predict, size = self._latent, _BLOCK // len(self.weight)
         rows = max(1, size // n)
@@ -108,10 +84,7 @@ class Posterior:
         means = mixed @ self.alpha + mean @ self.grid.share.T
         solved = torch.linalg.solve_triangular(self.factor, mixed.transpose(1, 2), upper=False)
         left = mixture @ own - solved.square().sum(1)
-        average = torch.einsum("sh,smh->m", self.weight, means)
-        between = torch.einsum("sh,smh->m", self.weight, (means - average[:, None]).square())
-        within = (self.weight * self.scale).sum(1) @ left.clamp(min=1e-9)
-        return average, within + between
+        return blend(self.weight, self.scale, means, left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,33 +158,64 @@ def average(kernels: Tensor, y: Tensor, mean: Tensor, grid: Grid, shape: Tensor,
     FloatingPointError
         No setting has a weight, as parameters or labels are out of all bounds.
     """
-    n = len(y)
-    covariance = torch.einsum("sb,bmn->smn", grid.mixture, kernels)
-    noise = grid.ratio[:, None, None] * torch.eye(n, dtype=y.dtype, device=y.device)
-    factor = cholesky(covariance + noise)
-    residual = y[:, None] - mean @ grid.share.T
-    white = torch.linalg.solve_triangular(factor, residual.expand(len(factor), -1, -1), upper=False)
-    alpha = torch.linalg.solve_triangular(factor.transpose(1, 2), white, upper=True)
-    rate = rate + white.square().sum(1) / 2
-    log_det = factor.diagonal(dim1=1, dim2=2).log().sum(1, keepdim=True)
-    evidence = -log_det - (shape + n / 2) * rate.log()
-    weight = torch.softmax((evidence + grid.log_prior).flatten(), 0).view_as(evidence)
-    scale = rate / (shape + n / 2 - 1).clamp(min=0.5)
-    posterior = Posterior(grid, weight, factor, alpha, scale)
-    return posterior if torch.is_grad_enabled() else _pruned(posterior)
+    n, residual = len(y), y[:, None] - mean @ grid.share.T
+    learns = torch.is_grad_enabled()
+    parts, most = [], y.new_tensor(-torch.inf)
+    for part in [grid] if learns else blocks(grid, n):
+        factor = cholesky(covariance(part, kernels))
+        white = torch.linalg.solve_triangular(factor, residual.expand(len(factor), -1, -1), upper=False)
+        rates = rate + white.square().sum(1) / 2
+        evidence = log_evidence(factor.diagonal(dim1=1, dim2=2).log().sum(1), rates, shape, n)
+        found = _Part(part, evidence + part.log_prior, factor, white, rates)
+        if not learns:
+            # So that no more than what may matter is kept of all the settings.
+            most = torch.maximum(most, found.total.max())
+            found = found.where(matters(found.total, most))
+        parts.append(found)
+    whole = _Part.joined(parts)
+    if not learns:
+        whole = whole.where(matters(whole.total, most))
+        check_weighed(whole.total)
+    alpha = torch.linalg.solve_triangular(whole.factor.transpose(1, 2), whole.white, upper=True)
+    weight = torch.softmax(whole.log_weight.flatten(), 0).view_as(whole.log_weight)
+    return Posterior(whole.grid, weight, whole.factor, alpha, scale_of(whole.rate, shape, n))
 
 
-def _pruned(posterior: Posterior) -> Posterior:
-    """Without the settings that weigh next to nothing."""
-    weight, grid = posterior.weight, posterior.grid
-    keep = weight.sum(1) > _NEGLIGIBLE * weight.sum(1).max()
-    if not keep.any():
-        raise FloatingPointError("the evidence of no setting is a number: parameters or labels are too large")
-    kept = replace(grid, mixture=grid.mixture[keep], ratio=grid.ratio[keep], log_prior=grid.log_prior[keep])
-    return Posterior(
-        kept,
-        weight[keep] / weight[keep].sum(),
-        posterior.factor[keep],
-        posterior.alpha[keep],
-        posterior.scale[keep],
-    )
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some settings with what is known of them; see `Posterior`.
+
+    log_weight float64[S, H]: log of evidence x hyper-prior; white float64[S, n, H]: residuals over the
+    factor; rate float64[S, H]: of the scale.
+    """
+
+    grid: Grid
+    log_weight: Tensor
+    factor: Tensor
+    white: Tensor
+    rate: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """float64[S]: log weight of each setting."""
+        return self.log_weight.logsumexp(1)
+
+    def where(self, which: Tensor) -> _Part:
+        if which.all():
+            return self
+        own = (self.log_weight, self.factor, self.white, self.rate)
+        return _Part(self.grid.rows(which), *(value[which] for value in own))
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Part]) -> _Part:
+        if len(parts) == 1:
+            return parts[0]
+        grids = [part.grid for part in parts]
+        whole = Grid(
+            torch.cat([one.mixture for one in grids]),
+            torch.cat([one.ratio for one in grids]),
+            grids[0].share,
+            torch.cat([one.log_prior for one in grids]),
+        )
+        names = ("log_weight", "factor", "white", "rate")
+        return cls(whole, *(torch.cat([getattr(part, name) for part in parts]) for name in names))

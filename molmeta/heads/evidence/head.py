@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from itertools import compress
 from typing import ClassVar
 
 import torch
@@ -27,23 +27,19 @@ from molmeta.data.episode import Labelled
 from molmeta.data.history import History
 from molmeta.encoders.base import Encoder
 from molmeta.heads.base import Conditioned, Head
-from molmeta.heads.evidence.averaging import Grid, Posterior, average, join
+from molmeta.heads.evidence.averaging import average
+from molmeta.heads.evidence.earlier import SHARES, Earlier, beside, moved, of_panel
+from molmeta.heads.evidence.grid import Grid, join
+from molmeta.heads.evidence.leaveout import LeftOut, leave_out
 from molmeta.heads.evidence.panels import Panels, Remembered
-from molmeta.heads.evidence.profiles import Profiles, Together
+from molmeta.heads.evidence.profiles import Profiles
 from molmeta.heads.kernels import RATIOS, Kernel, fingerprint_kernels, mixtures, unit, unit_kernels
 from molmeta.heads.link import Link, Regressed
 from molmeta.prediction import Prediction
 
-# Shares of the mean over earlier assays, and of a compound's own level, that go together.
-SHARES = ((0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.25, 0.5), (0.25, 1.0))
-# Of the mean of a panel, with log-odds: what one lab calls active (residual activity), another calls
-# inactive (inhibition), which is less likely but must not mislead.
-PANEL_SHARES = ((0.5, 0.0), (1.0, 0.0), (-0.5, -2.0), (-1.0, -2.0))
 # Log-odds that learned kernels start with for each doubling of the labels beyond 64: with fewer labels, what
 # the embedding explains beyond its mean is mostly chance.
 _PER_DOUBLING = 0.75
-# Of the covariance in earlier assays, beside one other kernel.
-WEIGHTS = (0.5, 0.25)
 
 
 class Evidence(Head):
@@ -128,6 +124,11 @@ class Evidence(Head):
         """Kernels of n and m features, each 1 on the diagonal."""
         return unit_kernels(a, b, self.log_length.double().exp())
 
+    @property
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """Shape and rate of the prior of the scale, float64[] each."""
+        return self.log_shape.double().exp(), self.log_rate.double().exp()
+
     def kernels(self, a: Tensor, b: Tensor, mols_a: MolBatch, mols_b: MolBatch) -> list[Kernel]:
         """Learned ones, one a fingerprint, one a fingerprint's presence."""
         return [*self.learned(a, b), *fingerprint_kernels(mols_a, mols_b, self.fingerprints, self.presence)]
@@ -136,31 +137,56 @@ class Evidence(Head):
         self.check_support(support)
         data, sign = Regressed.of(support), support.target.sign
         own, phi = support.mols, self.features(encoder, support.mols)
-        panels, profiles = self.earlier(own)
-        sources: list[Remembered | Together] = [*panels, *profiles]
-        means = sign * self.means(phi, own, panels)
+        earlier = self.earlier(own)
+        means = sign * self.means(phi, own, earlier.panels)
         level = means.mean(0)
-        grid = self.settings(len(panels), len(profiles), math.log(len(support) / 32))
-
-        def cross(new: Tensor, mols: MolBatch) -> list[Kernel]:
-            """All kernels between compounds, with their features, and the support set."""
-            return [*self.kernels(new, phi, mols, own), *(partial(x.covariance, mols) for x in sources)]
-
-        kernels = torch.stack([kernel() for kernel in cross(phi, own)])
-        posterior = self.posterior(kernels, data.y, means - level, grid)
+        grid = self.settings(*earlier.numbers, math.log(len(support) / 32))
+        posterior = average(self._among(phi, own, earlier), data.y, means - level, grid, *self.scale)
 
         def predict(mols: MolBatch) -> Prediction:
             new = self.features(encoder, mols)
-            kernels, itself = cross(new, mols), [new.new_ones(len(mols))] * self.n_kernels
-            itself += [x.variance(mols) for x in sources]
+            kernels = [*self.kernels(new, phi, mols, own), *earlier.covariances(mols)]
+            itself = earlier.variances(mols, self.n_kernels)
             latent = posterior.latent(
                 [kernels[k]() for k in posterior.used],
                 [itself[k] for k in posterior.used],
-                sign * self.means(new, mols, panels) - level,
+                sign * self.means(new, mols, earlier.panels) - level,
             )
             return self.link.prediction(data, *latent)
 
         return predict
+
+    def held_out(self, encoder: Encoder, data: Labelled, parts: Sequence[Tensor]) -> list[Prediction]:
+        y, own, kind = data.y, data.mols, data.target.kind
+        phi, earlier = self.features(encoder, own), self.earlier(own)
+        others = [torch.ones_like(y, dtype=torch.bool).index_fill(0, part, False) for part in parts]
+        # Of the others of a part alone, the tables may have something else to say.
+        alike = [self.earlier(own, rest).same == earlier.same for rest in others]
+        whole, grid = Regressed.of(data), self.settings(*earlier.numbers, 0.0)
+        means = data.target.sign * self.means(phi, own, earlier.panels)
+        kernels, itself = self._among(phi, own, earlier), torch.stack(earlier.variances(own, self.n_kernels))
+        found = iter(leave_out(kernels, itself, whole.y, means, grid, list(compress(parts, alike))))
+
+        def predicted(part: Tensor, rest: Tensor, left: LeftOut) -> Prediction:
+            self.check_labels(kind, y[rest])
+            labels = Regressed.of_labels(y[rest], kind)
+            grid = self.settings(*earlier.numbers, labels.size)
+            # As those of any support set, these labels are standardized, and these means centred.
+            shift, stretch = (labels.centre - whole.centre) / whole.spread, labels.spread / whole.spread
+            level = means[rest].mean(0)
+            latent = left.latent(grid, (whole.y[part] - shift) / stretch, level, shift, stretch, *self.scale)
+            return self.link.prediction(labels, *latent)
+
+        return [
+            predicted(part, rest, next(found))
+            if same
+            else self.condition(encoder, data.select(rest.nonzero().squeeze(1)))(own.select(part))
+            for part, rest, same in zip(parts, others, alike, strict=True)
+        ]
+
+    def _among(self, phi: Tensor, own: MolBatch, earlier: Earlier) -> Tensor:
+        """Kernels float64[K, n, n] of a support set."""
+        return torch.stack([k() for k in (*self.kernels(phi, phi, own, own), *earlier.covariances(own))])
 
     def unconditioned(self, encoder: Encoder) -> Conditioned:
         """The prior mean, averaged over the shares as a support set of one compound would weigh them."""
@@ -186,12 +212,12 @@ class Evidence(Head):
         if self.rank and assays is not None:
             self.profiles.restrict(assays)
 
-    def earlier(self, support: MolBatch) -> tuple[list[Remembered], list[Together]]:
-        """The panels, and at most once the profiles, that have something to say of a support set."""
+    def earlier(self, support: MolBatch, rows: Tensor | None = None) -> Earlier:
+        """What the tables have to say of a support set, or of some rows of it."""
         if not self.rank:
-            return [], []
-        identity = support.need("identity")
-        return self.panels.relevant(identity), self.profiles.relevant(identity)
+            return Earlier([], [])
+        identity = support.need("identity") if rows is None else support.need("identity")[rows]
+        return Earlier(self.panels.relevant(identity), self.profiles.relevant(identity))
 
     def means(self, phi: Tensor, mols: MolBatch, panels: Sequence[Remembered]) -> Tensor:
         """float64[n, 2 + P]: what earlier assays say on average, of each compound itself, and of the
@@ -200,51 +226,25 @@ class Evidence(Head):
         own = self.profiles.levels(mols.need("identity")) if self.rank else torch.zeros_like(general)
         return torch.stack([general, own, *(panel.average(mols) for panel in panels)], dim=1)
 
-    def posterior(self, kernels: Tensor, y: Tensor, means: Tensor, grid: Grid) -> Posterior:
-        """Of kernels float64[K, n, n], y float64[n] and means float64[n, J], as the grid mixes them."""
-        return average(kernels, y, means, grid, self.log_shape.double().exp(), self.log_rate.double().exp())
-
     def settings(self, panels: int, profiles: int, size: float) -> Grid:
         """The grid with so many panels, and with profiles (1) or without (0); size is log(n / 32).
 
         Kernels come in the order: those of `kernels`, one a panel, one for profiles.
         """
-        extra, grid = panels + profiles, self.get_buffer("grid")
+        extra, grid, ratios = panels + profiles, self.get_buffer("grid"), self.get_buffer("ratios")
         hyper = (self.prior + size * self.prior_slope).double()
         believed = (self.share_prior + size * self.share_slope).double()
         mixture, ratio = nn.functional.pad(grid[:, :-1], (0, extra)), grid[:, -1]
         mass = hyper.logsumexp(0)
         if profiles:
-            beside, its_ratio = self._beside(panels, extra)
-            mixture, ratio = torch.cat([mixture, beside]), torch.cat([ratio, its_ratio])
-            each = mass + _moved(self.profile_prior, size) - math.log(len(beside))
-            hyper = torch.cat([hyper, each.expand(len(beside))])
+            more, its_ratio = beside(ratios, self.n_kernels, panels, extra)
+            mixture, ratio = torch.cat([mixture, more]), torch.cat([ratio, its_ratio])
+            each = mass + moved(self.profile_prior, size) - math.log(len(more))
+            hyper = torch.cat([hyper, each.expand(len(more))])
         share = nn.functional.pad(self.get_buffer("shares"), (0, panels))
         general = Grid(mixture, ratio, share, hyper[:, None] + believed)
         if not panels:
             return general
-        mass = mass + believed.logsumexp(0) + _moved(self.panel_prior, size) - math.log(panels)
-        return join([general, *(self._of_panel(p, panels, extra, mass) for p in range(panels))])
-
-    def _beside(self, number: int, extra: int, alone: bool = False) -> tuple[Tensor, Tensor]:
-        """Mixtures of one of the extra kernels with each of the others, and noise ratios, of all settings."""
-        ratios, n = self.get_buffer("ratios"), self.n_kernels
-        eye = torch.eye(n + extra, dtype=ratios.dtype, device=ratios.device)
-        own = eye[n + number]
-        mixture = torch.stack(
-            [*([own] if alone else []), *(w * own + (1 - w) * eye[b] for w in WEIGHTS for b in range(n))]
-        )
-        return mixture.repeat_interleave(len(ratios), 0), ratios.repeat(len(mixture))
-
-    def _of_panel(self, number: int, panels: int, extra: int, mass: Tensor) -> Grid:
-        """Settings with the kernel and the mean of one of the panels at hand; they weigh exp(mass)."""
-        mixture, ratio = self._beside(number, extra, alone=True)
-        believed, odds = ratio.new_tensor(PANEL_SHARES).T
-        which = nn.functional.one_hot(torch.tensor(2 + number, device=ratio.device), 2 + panels)
-        log_prior = mass + odds.log_softmax(0) - math.log(len(mixture))
-        return Grid(mixture, ratio, believed[:, None] * which, log_prior.expand(len(mixture), -1))
-
-
-def _moved(log_odds: Tensor, size: float) -> Tensor:
-    """Log-odds float64[] with their slope, at `size`."""
-    return (log_odds[0] + size * log_odds[1]).double()
+        mass = mass + believed.logsumexp(0) + moved(self.panel_prior, size) - math.log(panels)
+        own = [of_panel(ratios, self.n_kernels, p, panels, extra, mass) for p in range(panels)]
+        return join([general, *own])

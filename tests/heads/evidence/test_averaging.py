@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from molmeta.heads.evidence.averaging import Grid, Posterior, average, join
+from molmeta.heads.evidence.averaging import Posterior, average
+from molmeta.heads.evidence.grid import Grid, join
 
 
 def rbf(a: Tensor, b: Tensor, length: float) -> Tensor:

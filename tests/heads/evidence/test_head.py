@@ -17,6 +17,7 @@ from molmeta.chem.similarity import tanimoto
 from molmeta.data.episode import Episode, Labelled
 from molmeta.data.history import History
 from molmeta.encoders.base import Frozen
+from molmeta.heads.evidence.averaging import average
 from molmeta.heads.evidence.gp import TanimotoGP
 from molmeta.heads.evidence.head import Evidence
 from molmeta.heads.kernels import mixtures
@@ -73,7 +74,7 @@ def test_weights_are_the_multivariate_t_evidence() -> None:
     y = support.y.double()
     y = (y - y.mean()) / y.std(correction=0)
     grid = head.settings(0, 0, math.log(12 / 32))
-    got = head.posterior(kernel[None], y, torch.zeros(12, 2).double(), grid).weight[:, 0]
+    got = average(kernel[None], y, torch.zeros(12, 2).double(), grid, *head.scale).weight[:, 0]
     evidence = [
         multivariate_t(shape=(b / a) * (kernel.numpy() + r * np.eye(12)), df=2 * a).logpdf(y.numpy())
         for r in ratios
@@ -134,7 +135,7 @@ def test_evidence_goes_to_the_kernel_that_made_the_values(truth: str) -> None:
         phi = head.features(Frozen(DIM), mols)
         grid = head.settings(0, 0, math.log(80 / 32))
         kernels = torch.stack([kernel() for kernel in head.kernels(phi, phi, mols, mols)])
-        posterior = head.posterior(kernels, y, torch.zeros(80, 2).double(), grid)
+        posterior = average(kernels, y, torch.zeros(80, 2).double(), grid, *head.scale)
     share = posterior.weight.sum(1) @ posterior.grid.mixture
     learned = float(share[:2].sum())
     assert learned > 0.5 if truth == "embedding" else learned < 0.2
