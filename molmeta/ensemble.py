@@ -95,11 +95,16 @@ class Ensemble:
         """Of single compounds, by row, given all the others: of each for which those are enough; of none
         where the heads have no faster way than to condition on the others of each."""
         rows = torch.arange(len(data), device=data.y.device)
-        able = [row for row in rows if self._suffices(data.target.kind, data.y[rows != row])]
+        able = [row for row in rows if self.suffices(data.target.kind, data.y[rows != row])]
         found = self.held_out(data, [row[None] for row in able]) if able else None
         return {} if found is None else dict(zip(map(int, able), found, strict=True))
 
-    def _suffices(self, kind: str, y: torch.Tensor) -> bool:
+    @property
+    def leaves_out(self) -> bool:
+        """Whether all heads have a way of their own to held-out predictions."""
+        return all(type(head).held_out is not Head.held_out for head, _ in self._members)
+
+    def suffices(self, kind: str, y: torch.Tensor) -> bool:
         """Whether the heads learn from labels y float[n] of a kind."""
         try:
             for head, _ in self._members:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor
 
+from molmeta.chem.batch import MolBatch, concatenate
 from molmeta.chem.rows import features_of
 from molmeta.chem.similarity import tanimoto
+from molmeta.crossvalidation import predict_parts
+from molmeta.data.episode import Labelled
+from molmeta.ensemble import Ensemble
 from molmeta.errors import NotEnoughData
-from molmeta.explain.reading import level, read, without
+from molmeta.explain.reading import level, read
 from molmeta.predictor import Predictor
 from molmeta.threads import one_thread
 
 # Labelled compounds that are left out in turn; of larger support sets those most like the compound asked for.
 MOST_LEFT_OUT = 128
+_FEWEST = 32  # compounds that are explained at once; more than half of the labelled ones would take longer
 _COLUMNS = ["compound", "rank", "labelled", "label", "similarity", "influence"]
 
 
@@ -53,18 +61,15 @@ def carriers(predictor: Predictor, smiles: str | Sequence[str], most: int = 5) -
     asked = read(smiles)
     if not asked:
         return pd.DataFrame(columns=_COLUMNS)
-    mols = predictor.ensemble.prepare(features_of(asked, predictor.needs)[1])
-    support = predictor.labelled
-    whole = level(predictor.ensemble.condition(support)(mols))
+    ensemble, support = predictor.ensemble, predictor.labelled
+    mols = ensemble.prepare(features_of(asked, predictor.needs)[1])
+    whole = level(predictor.conditioned(mols))
     alike = tanimoto(mols.need("counts"), support.mols.need("counts"))
     left_out = alike.max(0).values.argsort(descending=True, stable=True)[:MOST_LEFT_OUT]
+    # The only compound of its class carries everything.
+    able = torch.tensor([ensemble.suffices(support.target.kind, _without(support.y, i)) for i in left_out])
     change = torch.full((len(asked), len(left_out)), torch.nan, dtype=torch.float64)
-    for column, i in enumerate(left_out.tolist()):
-        rest = without(support, i)
-        try:
-            change[:, column] = (whole - level(predictor.ensemble.condition(rest)(mols))).cpu()
-        except NotEnoughData:  # the only compound of its class carries everything
-            continue
+    change[:, able] = (whole[:, None] - _levels(ensemble, support, mols, left_out[able])).cpu()
     names = predictor.support.names()
     rows = []
     for row, one in enumerate(asked):
@@ -82,3 +87,35 @@ def carriers(predictor: Predictor, smiles: str | Sequence[str], most: int = 5) -
                 }
             )
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _levels(ensemble: Ensemble, support: Labelled, mols: MolBatch, left_out: Tensor) -> Tensor:
+    """Levels float64[m, k] of m compounds without each of the labelled ones at rows int64[k]."""
+    n = len(support)
+    # The compounds join the support set, where each part is left out with all of them, whatever their label.
+    size = max(_FEWEST, n // 2) if ensemble.leaves_out else mols.n
+    blocks = []
+    for block in torch.split(torch.arange(mols.n, device=left_out.device), size):
+        own = mols.select(block)
+        both = Labelled(
+            _joined(support.mols, own),
+            torch.cat([support.y, support.y.mean().expand(own.n)]),
+            torch.cat([support.relation, support.relation.new_zeros(own.n)]),
+            support.target,
+        )
+        asked = torch.arange(n, n + own.n, device=left_out.device)
+        parts = [torch.cat([row[None], asked]) for row in left_out]
+        found = [level(one)[1:] for one in predict_parts(ensemble, both, parts)]
+        blocks.append(torch.stack(found, 1) if found else torch.zeros(own.n, 0))
+    return torch.cat(blocks)
+
+
+def _without(y: Tensor, row: Tensor) -> Tensor:
+    return y[torch.arange(len(y), device=y.device) != row]
+
+
+def _joined(a: MolBatch, b: MolBatch) -> MolBatch:
+    """Both batches, with the fields that both have."""
+    lacking = [f.name for f in fields(MolBatch) if getattr(a, f.name) is None or getattr(b, f.name) is None]
+    nothing: dict[str, Any] = dict.fromkeys(lacking)
+    return concatenate([replace(one, **nothing) for one in (a, b)])

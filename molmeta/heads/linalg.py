@@ -18,9 +18,12 @@ def cholesky(matrix: Tensor) -> Tensor:
     NotEnoughData
         Even the largest jitter leaves a matrix that is not positive definite (nan inputs do that).
     """
-    eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     for jitter in JITTERS:
-        factor, info = torch.linalg.cholesky_ex(matrix + jitter * eye if jitter else matrix)
+        size = matrix.shape[-1]
+        moved = (
+            matrix + jitter * torch.eye(size, dtype=matrix.dtype, device=matrix.device) if jitter else matrix
+        )
+        factor, info = torch.linalg.cholesky_ex(moved)
         if not info.any():
             return torch.as_tensor(factor)
     raise NotEnoughData(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 CACHED = 2**17  # numbers in a block that stays in the cache of a core
+_FEWEST = 5  # settings in a block
 _NEGLIGIBLE = 1e-3  # settings that weigh less are left out of predictions that need no gradient
 
 
@@ -54,14 +55,16 @@ def join(parts: Sequence[Grid]) -> Grid:
 
 
 def blocks(grid: Grid, n: int) -> list[Grid]:
-    """A grid in parts, so that their covariances of n compounds stay in the cache, and memory is bounded."""
-    size = max(1, CACHED // n**2)
+    """A grid in parts, so that their covariances of n compounds stay in the cache, or at least are few."""
+    size = max(_FEWEST, CACHED // n**2)
     return [grid.rows(slice(start, start + size)) for start in range(0, len(grid.ratio), size)]
 
 
 def covariance(grid: Grid, kernels: Tensor) -> Tensor:
     """M + r I, float64[S, n, n], of kernels float64[K, n, n]."""
-    mixed = torch.einsum("sb,bmn->smn", grid.mixture, kernels)
+    # Settings that follow each other mostly differ in the noise alone.
+    mixture, which = torch.unique_consecutive(grid.mixture, dim=0, return_inverse=True)
+    mixed = torch.einsum("sb,bmn->smn", mixture, kernels).index_select(0, which)
     mixed.diagonal(dim1=1, dim2=2).add_(grid.ratio[:, None])
     return mixed
 
