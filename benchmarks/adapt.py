@@ -130,7 +130,7 @@ def main() -> None:
     model = str(Path(options.model).resolve()) if Path(options.model).is_dir() else options.model
     heavy, rows = loaded_for_help(), started(model, options.repeats)
     for row in rows:
-        print(f"{row['command']:30}" + "".join(f"{n} {row[n]:.2f}   " for n in list(row)[1:]))
+        print(", ".join(f"{name} {value}" for name, value in row.items()))
     print(f"heavy modules loaded by molmeta --help: {', '.join(heavy) or 'none'}")
     machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count()}
     result = {"started": rows, "loaded_by_help": heavy, "machine": machine}
