@@ -14,7 +14,6 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from molmeta.conformity import Conformity, log_odds, threshold
 from molmeta.data.episode import Labelled
@@ -179,6 +178,8 @@ def calibrate(held_out: Prediction | None, data: Labelled, conformity: Conformit
 
 
 def _fit_slope(logit: Array, y: Array) -> tuple[float, float]:
+    from scipy.optimize import minimize  # half a second, which whoever only loads a model need not wait for
+
     def objective(x: Array) -> tuple[float, Array]:
         slope = math.exp(x[0])
         z = slope * logit + x[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from molmeta.calibration import Outcome
 from molmeta.data.support import Support
@@ -107,5 +107,5 @@ def doubt(outcome: Outcome, support: Support, rare: float | None = None, most: i
 
 def _tails(z: Array, relation: np.ndarray) -> Array:
     """Chance of a value further off than z standard deviations, or of one on the right side of a bound."""
-    both, below, above = 2 * norm.sf(np.abs(z)), norm.cdf(z), norm.sf(z)
+    both, below, above = 2 * ndtr(-np.abs(z)), ndtr(z), ndtr(-z)
     return np.asarray(np.select([relation < 0, relation > 0], [below, above], both))

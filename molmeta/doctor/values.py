@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import skew
 
 from molmeta.data.headers import is_p_scale, plain
 from molmeta.doctor.case import Case, share
@@ -115,6 +114,8 @@ def skewed(case: Case) -> Iterator[Finding]:
     y = case.exact
     if case.classes or case.logarithmic or len(y) < _ENOUGH or y.min() <= 0 or y.max() < _FOLD * y.min():
         return
+    from scipy.stats import skew  # a third of a second, for few assays
+
     if skew(y) < 1 or abs(skew(np.log(y))) > skew(y) / 2:
         return
     yield Finding(

@@ -16,6 +16,7 @@ from molmeta.heads.evidence.grid import (
     CACHED,
     Grid,
     blend,
+    block_size,
     blocks,
     check_weighed,
     covariance,
@@ -113,10 +114,11 @@ class Moments:
         each = posterior.grid.mixture[:, posterior.used]
         mixture, which = torch.unique(each, dim=0, return_inverse=True)
         scale = (weight * posterior.scale).sum(1)
-        weighed = weight[:, None] * alpha
-        explained = scale[:, None, None] * torch.cholesky_inverse(posterior.factor)
-        square = explained.new_zeros(len(mixture), *explained.shape[1:])
-        square.index_add_(0, which, weighed @ alpha.transpose(1, 2) - explained)
+        weighed, n = weight[:, None] * alpha, alpha.shape[1]
+        square = alpha.new_zeros(len(mixture), n, n)
+        for rows in torch.split(torch.arange(len(which), device=which.device), block_size(n)):
+            explained = scale[rows, None, None] * torch.cholesky_inverse(posterior.factor[rows])
+            square.index_add_(0, which[rows], weighed[rows] @ alpha[rows].transpose(1, 2) - explained)
         level_and_mutual = weighed @ torch.cat([torch.ones_like(share[:, :1]), 2 * share], 1)
         return cls(
             mixture=mixture,

@@ -54,9 +54,14 @@ def join(parts: Sequence[Grid]) -> Grid:
     return Grid(mixture, ratio, share, log_prior)
 
 
+def block_size(n: int) -> int:
+    """Settings whose covariances of n compounds stay in the cache, or at least are few."""
+    return max(_FEWEST, CACHED // n**2)
+
+
 def blocks(grid: Grid, n: int) -> list[Grid]:
-    """A grid in parts, so that their covariances of n compounds stay in the cache, or at least are few."""
-    size = max(_FEWEST, CACHED // n**2)
+    """A grid in parts of `block_size`."""
+    size = block_size(n)
     return [grid.rows(slice(start, start + size)) for start in range(0, len(grid.ratio), size)]
 
 
