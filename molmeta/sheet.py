@@ -80,14 +80,19 @@ class Sheet:
 
     def frame(self, columns: Sequence[str]) -> pd.DataFrame:
         """The columns, with nothing but the status where a row is no compound."""
-        at = [i for i, status in enumerate(self.rows.status) if status == "ok"]
-        index = pd.RangeIndex(len(at)) if len(at) == len(self.rows) else pd.Index(at, dtype=np.int64)
+        every = pd.RangeIndex(len(self.rows))
+        index = every if self._whole else every[np.array(self.rows.status) == "ok"]
         own = {name: self._column(name) for name in columns if name != "mm_status"}
         frame = pd.DataFrame({name: column.set_axis(index) for name, column in own.items()}, index=index)
-        frame = frame.reindex(pd.RangeIndex(len(self.rows)))
+        frame = frame if self._whole else frame.reindex(every)
         if "mm_status" in columns:
             frame.insert(columns.index("mm_status"), "mm_status", pd.Series(self.rows.status, dtype="str"))
         return frame
+
+    @lazy
+    def _whole(self) -> bool:
+        """Whether each row is a compound, as in most chunks of most libraries."""
+        return self.rows.status.count("ok") == len(self.rows)
 
     def _column(self, name: str) -> pd.Series:
         """float64[m], text, or the nullable type that it is written as."""
@@ -111,6 +116,8 @@ class Sheet:
     @lazy
     def _smiles(self) -> list[str | None]:
         """Of m compounds; None for one that is known to be none of the support set."""
+        if self._whole:
+            return self.rows.smiles
         rows = zip(self.rows.status, self.rows.smiles, strict=True)
         return [smiles for status, smiles in rows if status == "ok"]
 

@@ -167,11 +167,12 @@ class Models:
         return pd.concat([frames[0], *own], axis=1)
 
     def _predict(self, one: Predictor, rows: Rows, columns: Collection[str]) -> pd.DataFrame:
-        read = [at for at, status in enumerate(rows.status) if status == "ok"]
+        compounds = rows.status.count("ok")
 
         def predict(part: range) -> pd.DataFrame:
-            if len(part) == len(read):
+            if len(part) == compounds:
                 return one.predict_rows(rows, columns, rows.mols)
+            read = [at for at, status in enumerate(rows.status) if status == "ok"]
             # Rows that were rejected go with the compound after them, or at the end with that before.
             start = read[part.start - 1] + 1 if part.start else 0
             stop = len(rows) if part.stop == len(read) else read[part.stop - 1] + 1
@@ -179,7 +180,7 @@ class Models:
             cut = Rows(rows.status[start:stop], rows.smiles[start:stop], mols)
             return one.predict_rows(cut, columns, mols)
 
-        parts = self._halving(predict, len(read))
+        parts = self._halving(predict, compounds)
         return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
     def _name(self, one: Predictor, column: str) -> str:
