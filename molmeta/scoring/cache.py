@@ -107,11 +107,9 @@ class Cache:
                 return None
             tensors = safetensors.numpy.load(content)
             status = _lines(tensors.pop("status"))
-            known = _lines(tensors.pop("smiles"))
-            prepared[key] = from_tensors(len(known), _unpacked(tensors)).to(trunk.device)
-            each = iter(known)
-            whole = len(known) == len(status)
-            smiles = [*known] if whole else [next(each) if one == "ok" else None for one in status]
+            found = iter(_lines(tensors.pop("smiles")))
+            smiles = [next(found) if one == "ok" else None for one in status]
+            prepared[key] = from_tensors(status.count("ok"), _unpacked(tensors)).to(trunk.device)
         return Embedded(status, smiles, prepared)
 
     def save(self, chunk: LibraryChunk, embedded: Embedded) -> None:
