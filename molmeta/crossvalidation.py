@@ -16,16 +16,15 @@ from molmeta.prediction import Prediction, assemble
 # Anything that learns from labelled compounds: `Head.condition` with its encoder, an ensemble, ...
 Method = Callable[[Labelled], Conditioned]
 
+FOLDS = 5
+_FEWEST_VALUES = 4
+
 
 @runtime_checkable
 class LeavesOut(Protocol):
     """A method that may know a faster way to held-out predictions: see `Head.held_out`."""
 
     def held_out(self, data: Labelled, parts: Sequence[Tensor], /) -> list[Prediction] | None: ...
-
-
-FOLDS = 5
-_FEWEST_VALUES = 4
 
 
 def draw_folds(data: Labelled, seed: int, most: int = FOLDS) -> list[Tensor]:

@@ -85,6 +85,8 @@ class Ensemble:
     @torch.no_grad()
     def held_out(self, data: Labelled, parts: Sequence[torch.Tensor]) -> list[Prediction] | None:
         """Of parts of an assay, a prepared batch, given its other compounds; see `Head.held_out`."""
+        if not self.leaves_out:  # one head that has no way would throw away the work of the others
+            return None
         members = [head.held_out(encoder, data, parts) for head, encoder in self._members]
         known = [member for member in members if member is not None]
         if len(known) < len(members):
@@ -94,18 +96,21 @@ class Ensemble:
     def each_held_out(self, data: Labelled) -> dict[int, Prediction]:
         """Of single compounds, by row, given all the others: of each for which those are enough; of none
         where the heads have no faster way than to condition on the others of each."""
-        rows = torch.arange(len(data), device=data.y.device)
-        able = [row for row in rows if self.suffices(data.target.kind, data.y[rows != row])]
-        found = self.held_out(data, [row[None] for row in able]) if able else None
-        return {} if found is None else dict(zip(map(int, able), found, strict=True))
+        able = self.spared(data) if self.leaves_out else []
+        found = self.held_out(data, list(torch.tensor(able, device=data.y.device)[:, None])) if able else None
+        return {} if found is None else dict(zip(able, found, strict=True))
 
     @property
     def leaves_out(self) -> bool:
         """Whether all heads have a way of their own to held-out predictions."""
         return all(type(head).held_out is not Head.held_out for head, _ in self._members)
 
-    def suffices(self, kind: str, y: torch.Tensor) -> bool:
-        """Whether the heads learn from labels y float[n] of a kind."""
+    def spared(self, data: Labelled) -> list[int]:
+        """Rows without each of which the others are enough for the heads to learn from."""
+        rows = torch.arange(len(data), device=data.y.device)
+        return [i for i in range(len(data)) if self._suffices(data.target.kind, data.y[rows != i])]
+
+    def _suffices(self, kind: str, y: torch.Tensor) -> bool:
         try:
             for head, _ in self._members:
                 head.check_labels(kind, y)

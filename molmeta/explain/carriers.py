@@ -67,9 +67,11 @@ def carriers(predictor: Predictor, smiles: str | Sequence[str], most: int = 5) -
     alike = tanimoto(mols.need("counts"), support.mols.need("counts"))
     left_out = alike.max(0).values.argsort(descending=True, stable=True)[:MOST_LEFT_OUT]
     # The only compound of its class carries everything.
-    able = torch.tensor([ensemble.suffices(support.target.kind, _without(support.y, i)) for i in left_out])
+    spared = set(ensemble.spared(support))
+    able = [column for column, i in enumerate(left_out.tolist()) if i in spared]
     change = torch.full((len(asked), len(left_out)), torch.nan, dtype=torch.float64)
-    change[:, able] = (whole[:, None] - _levels(ensemble, support, mols, left_out[able])).cpu()
+    if able:
+        change[:, able] = (whole[:, None] - _levels(ensemble, support, mols, left_out[able])).cpu()
     names = predictor.support.names()
     rows = []
     for row, one in enumerate(asked):
@@ -105,13 +107,8 @@ def _levels(ensemble: Ensemble, support: Labelled, mols: MolBatch, left_out: Ten
         )
         asked = torch.arange(n, n + own.n, device=left_out.device)
         parts = [torch.cat([row[None], asked]) for row in left_out]
-        found = [level(one)[1:] for one in predict_parts(ensemble, both, parts)]
-        blocks.append(torch.stack(found, 1) if found else torch.zeros(own.n, 0))
+        blocks.append(torch.stack([level(one)[1:] for one in predict_parts(ensemble, both, parts)], 1))
     return torch.cat(blocks)
-
-
-def _without(y: Tensor, row: Tensor) -> Tensor:
-    return y[torch.arange(len(y), device=y.device) != row]
 
 
 def _joined(a: MolBatch, b: MolBatch) -> MolBatch:
